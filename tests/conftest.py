@@ -1,0 +1,50 @@
+"""What holds for every test: bounded examples, a private runtime directory, no left-overs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from hypothesis import settings
+
+# A shared machine makes any deadline flaky; in CI a red test must be red again on the next run.
+settings.register_profile("quick", deadline=None, max_examples=50, derandomize="CI" in os.environ)
+settings.register_profile("thorough", deadline=None, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+EXIT_TIMEOUT_S = 5.0
+KEPT_BY_PYTHON = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_left() -> Iterator[None]:
+    """Fail the session if a process that a test started is still alive at its end."""
+    before = set(children())
+    yield
+    _, alive = psutil.wait_procs(set(children()) - before, timeout=EXIT_TIMEOUT_S)
+    assert not alive, f"processes left running: {[(p.pid, command(p)) for p in alive]}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runtime_directory(no_process_left: None) -> Iterator[str]:
+    """Keep the tests' engines apart from the user's, on a path short enough for unix sockets."""
+    with tempfile.TemporaryDirectory(prefix="lb-") as directory, pytest.MonkeyPatch.context() as mp:
+        mp.setenv("XDG_RUNTIME_DIR", directory)
+        yield directory
+
+
+def children() -> list[psutil.Process]:
+    """This process's descendants, without those that multiprocessing keeps until its exit."""
+    found = psutil.Process().children(recursive=True)
+    return [p for p in found if not any(name in command(p) for name in KEPT_BY_PYTHON)]
+
+
+def command(process: psutil.Process) -> str:
+    """The command line of a process, empty if it has just gone."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
