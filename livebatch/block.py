@@ -1,0 +1,245 @@
+"""Blocks: the immutable units in which data is stored and travels.
+
+A block holds the rows of one partition. Rows that have an Arrow form (all of one simple type,
+or all tuples or dicts of such) are an Arrow IPC stream, so that they can be queried and charted
+where they lie; other rows are a pickle. Only a `BlockRef` travels; the data stay in the store,
+unless they are small.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, Literal, Protocol, TypeAlias
+
+import cloudpickle
+import msgspec
+import pyarrow as pa
+
+Format: TypeAlias = Literal["arrow", "pickle"]
+
+INLINE_LIMIT = 64 * 1024
+"""Blocks up to this many bytes travel inside the message."""
+
+_SCALARS = {str, bytes, int, float, bool}
+_ROWS = b"livebatch.rows"
+
+
+class BlockRef(msgspec.Struct, frozen=True, array_like=True):
+    """All that travels of a block.
+
+    Attributes:
+        id: unique name, usable as a file name.
+        rows: how many rows it holds.
+        nbytes: size of the data.
+        format: how the rows are encoded.
+        inline: the data themselves, where small.
+        index: byte offsets of the segments of a map task's output, n + 1 numbers; else empty.
+        segment: which segment is meant; -1 is the whole block.
+    """
+
+    id: str
+    rows: int
+    nbytes: int
+    format: Format
+    inline: bytes | None = None
+    index: tuple[int, ...] = ()
+    segment: int = -1
+
+    def at(self, segment: int) -> BlockRef:
+        """Return a reference to one segment of a map task's output."""
+        start, end = self.index[segment], self.index[segment + 1]
+        if self.inline is None:
+            return msgspec.structs.replace(self, segment=segment)
+        data = self.inline[start:end]
+        return BlockRef(self.id, self.rows, len(data), self.format, data)
+
+    def span(self) -> slice:
+        """Return which bytes of the block are meant."""
+        if self.segment < 0:
+            return slice(0, self.nbytes)
+        return slice(self.index[self.segment], self.index[self.segment + 1])
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The data of a block on the way into a store."""
+
+    format: Format
+    rows: int
+    chunks: Sequence[bytes | memoryview | pa.Buffer]
+    index: tuple[int, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        return sum(memoryview(chunk).nbytes for chunk in self.chunks)
+
+
+class BlockStore(Protocol):
+    """Where blocks lie."""
+
+    def put(self, block: Encoded, id: str) -> BlockRef:
+        """Store a block; storing the same id again is harmless.
+
+        Raises:
+            StoreFull: there is no room; nothing of the block was written.
+        """
+
+    def get(self, ref: BlockRef) -> memoryview:
+        """Return the bytes of a whole block, mapped on demand and not copied.
+
+        Raises:
+            BlockLost: the block is not in the store.
+        """
+
+    def delete(self, id: str) -> None:
+        """Forget a block; views of it that are held stay readable."""
+
+    def used(self) -> int:
+        """Return how many bytes are taken up."""
+
+
+def encode(rows: Sequence[Any]) -> Encoded:
+    """Encode rows, as Arrow where that gives back exactly the same rows, else as a pickle.
+
+    >>> encode(["a", "b"]).format, encode([("a", 1)]).format, encode([{1, 2}]).format
+    ('arrow', 'arrow', 'pickle')
+    """
+    table = to_table(rows)
+    if table is None:
+        return Encoded("pickle", len(rows), [dumps(rows)])
+    return encode_table(table)
+
+
+def encode_table(table: pa.Table) -> Encoded:
+    """Encode an Arrow table as it is."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return Encoded("arrow", table.num_rows, [sink.getvalue()])
+
+
+def encode_segments(segments: Iterable[Sequence[Any]]) -> Encoded:
+    """Encode a map task's output: one pickle per reducer, end to end, with their offsets."""
+    buffer, index, rows = io.BytesIO(), [0], 0
+    for segment in segments:
+        if segment:
+            buffer.write(dumps(segment))
+            rows += len(segment)
+        index.append(buffer.tell())
+    return Encoded("pickle", rows, [buffer.getbuffer()], tuple(index))
+
+
+def read_rows(ref: BlockRef, store: BlockStore) -> list[Any]:
+    """Return the rows of a block, or of the segment that is meant."""
+    data = store.get(ref)[ref.span()]
+    if not data.nbytes:
+        return []
+    if ref.format == "pickle":
+        return list(pickle.loads(data))
+    return table_rows(_open(data))
+
+
+def read_table(ref: BlockRef, store: BlockStore) -> pa.Table:
+    """Return a block as an Arrow table, without a copy where it is stored as one.
+
+    Raises:
+        TypeError: its rows have no form as a table.
+    """
+    if ref.format == "arrow":
+        return _open(store.get(ref)[ref.span()])
+    return as_table(read_rows(ref, store))
+
+
+def as_table(rows: Sequence[Any]) -> pa.Table:
+    """Return rows as a table for looking at: what has no Arrow form is shown by its ``repr``."""
+    if not rows:
+        return pa.table({"value": pa.array([], pa.null())})
+    table = to_table(rows)
+    if table is None:
+        names, columns = _columns(rows)
+        table = pa.table([_lenient(column) for column in columns], names=names)
+    return table.replace_schema_metadata(None)
+
+
+def _columns(rows: Sequence[Any]) -> tuple[list[str], list[list[Any]]]:
+    if all(isinstance(row, tuple) for row in rows) and len({len(row) for row in rows}) == 1:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        names = getattr(rows[0], "_fields", None) or [f"_{i + 1}" for i in range(len(columns))]
+        return list(names), columns
+    if all(isinstance(row, dict) for row in rows):
+        keys = dict.fromkeys(str(key) for row in rows for key in row)
+        return list(keys), [[row.get(key) for row in rows] for key in keys]
+    return ["value"], [list(rows)]
+
+
+def _lenient(column: list[Any]) -> pa.Array:
+    try:
+        return pa.array(column)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return pa.array([None if value is None else repr(value) for value in column])
+
+
+def to_table(rows: Sequence[Any]) -> pa.Table | None:
+    """Return rows as an Arrow table that `table_rows` turns back, or None if they have none."""
+    kinds = set(map(type, rows))
+    if not rows or len(kinds) != 1:
+        return _scalars(rows, kinds) if rows and kinds <= _SCALARS | {type(None)} else None
+    kind = kinds.pop()
+    if kind is tuple:
+        if len(set(map(len, rows))) != 1 or not rows[0]:
+            return None
+        columns = list(zip(*rows, strict=True))
+        return _table([f"_{i + 1}" for i in range(len(columns))], columns, b"tuple")
+    if kind is dict:
+        names = list(rows[0])
+        if not names or any(list(row) != names for row in rows):
+            return None
+        if any(type(name) is not str for name in names):
+            return None
+        return _table(names, [[row[name] for row in rows] for name in names], b"dict")
+    return _scalars(rows, {kind})
+
+
+def _scalars(rows: Sequence[Any], kinds: set[type]) -> pa.Table | None:
+    return _table(["value"], [rows], b"scalar") if kinds <= _SCALARS | {type(None)} else None
+
+
+def _table(names: list[str], columns: Sequence[Sequence[Any]], shape: bytes) -> pa.Table | None:
+    arrays = []
+    for column in columns:
+        kinds = set(map(type, column)) - {type(None)}
+        if len(kinds) > 1 or not kinds <= _SCALARS:
+            return None
+        try:
+            arrays.append(pa.array(column))
+        except (pa.ArrowException, UnicodeError, OverflowError):
+            return None
+    return pa.table(arrays, names=names).replace_schema_metadata({_ROWS: shape})
+
+
+def table_rows(table: pa.Table) -> list[Any]:
+    """Return the rows of a table: a dict each, unless it was made from tuples or scalars."""
+    shape = (table.schema.metadata or {}).get(_ROWS, b"dict")
+    columns = [column.to_pylist() for column in table.columns]
+    if shape == b"scalar":
+        return columns[0] if columns else []
+    rows: Iterator[tuple[Any, ...]] = zip(*columns, strict=True)
+    if shape == b"tuple":
+        return list(rows)
+    return list(map(dict, map(zip, repeat(table.column_names), rows)))
+
+
+def _open(data: memoryview) -> pa.Table:
+    return pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+
+
+def dumps(value: Any) -> bytes:
+    """Pickle a value; with cloudpickle where it holds functions or classes of the user's."""
+    try:
+        return pickle.dumps(value, protocol=5)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return bytes(cloudpickle.dumps(value, protocol=5))

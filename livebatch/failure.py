@@ -1,0 +1,69 @@
+"""Exceptions as records, cut down to the user's own lines."""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+_HERE = str(Path(__file__).parent)
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True):
+    """One line of a traceback."""
+
+    file: str
+    line: int
+    function: str
+    text: str
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An exception, able to travel to where it is shown.
+
+    Attributes:
+        kind: the name of its class.
+        message: what it says.
+        frames: the user's own part of its traceback, outermost first.
+        record: ``repr`` of the record it was raised for, where that is known.
+    """
+
+    kind: str
+    message: str
+    frames: tuple[Frame, ...] = ()
+    record: str | None = None
+
+
+def describe(error: BaseException, record: object = None) -> Failure:
+    """Return an exception with the lines of its traceback that are not livebatch's."""
+    text = None if record is None else _short(record)
+    return Failure(type(error).__name__, str(error), tuple(_frames(error)), text)
+
+
+def _frames(error: BaseException) -> Iterator[Frame]:
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not frame.filename.startswith(_HERE):
+            yield Frame(frame.filename, frame.lineno or 0, frame.name, frame.line or "")
+
+
+def _short(record: object) -> str:
+    text = repr(record)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def render(failure: Failure) -> str:
+    """Write a failure as Python writes a traceback; source lines are looked up here, where the
+    notebook's cells are known."""
+    lines = ["Traceback (most recent call last):"] if failure.frames else []
+    for frame in failure.frames:
+        lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.function}')
+        text = frame.text or linecache.getline(frame.file, frame.line).strip()
+        if text:
+            lines.append(f"    {text}")
+    lines.append(f"{failure.kind}: {failure.message}" if failure.message else failure.kind)
+    if failure.record is not None:
+        lines.append(f"for the record {failure.record}")
+    return "\n".join(lines)

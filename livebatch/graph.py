@@ -1,0 +1,257 @@
+"""The running graph: which streams there are, and what is to be done with each batch.
+
+Streams travel as records. Named streams are referred to by name (``@tags``), so that replacing
+one takes its children along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from livebatch.closures import Function, revive
+from livebatch.errors import DefinitionError, NotRunning
+from livebatch.interval import Millis, check_multiple
+from livebatch.rdd import RDD
+from livebatch.stream import DStream, Input
+
+
+class NodeRecord(msgspec.Struct, frozen=True):
+    """One stream: its kind, its parents by id or ``@name``, and its parameters."""
+
+    id: str
+    kind: str
+    parents: tuple[str, ...]
+    slide: Millis
+    params: tuple[Any, ...]
+    persisted: bool = False
+
+
+class Output(msgspec.Struct, frozen=True):
+    """What is done with every batch of a stream.
+
+    Attributes:
+        id: unique.
+        stream: id of the stream, or ``@name``.
+        function: called in the driver process with (time, rdd); None only keeps the batch.
+        retain: how long settled batches are kept, in milliseconds.
+        name: what the stream is called, if this output names it.
+        owner: the named stream whose cell defined it; it is replaced and removed with that.
+    """
+
+    id: str
+    stream: str
+    function: Function | None = None
+    retain: Millis = 0
+    name: str | None = None
+    owner: str = ""
+
+
+class Job(NamedTuple):
+    """What one output does with one batch."""
+
+    output: Output
+    time: Millis
+    rdd: RDD[Any]
+
+
+def records(stream: DStream[Any]) -> list[NodeRecord]:
+    """Return the records of a stream and of all that it needs, up to named streams."""
+    found: dict[str, NodeRecord] = {}
+
+    def visit(node: DStream[Any]) -> None:
+        if node.id in found:
+            return
+        for parent in node.parents:
+            if parent.name is None:
+                visit(parent)
+        parents = tuple(f"@{p.name}" if p.name else p.id for p in node.parents)
+        kind = type(node).__name__
+        found[node.id] = NodeRecord(node.id, kind, parents, node.slide, node.params, node.persisted)
+
+    visit(stream)
+    return list(found.values())
+
+
+class Graph:
+    """All streams and outputs of an engine.
+
+    Args:
+        batch: the batch interval, in milliseconds.
+    """
+
+    def __init__(self, batch: Millis) -> None:
+        self.batch = batch
+        self.version = 0
+        self.zero: Millis | None = None
+        self.nodes: dict[str, DStream[Any]] = {}
+        self.outputs: dict[str, Output] = {}
+        self._orphans: list[RDD[Any]] = []
+
+    # -- changing it -------------------------------------------------------------------------
+
+    def add(self, nodes: Sequence[NodeRecord], outputs: Sequence[Output], now: Millis) -> None:
+        """Add streams and outputs, which take part from the first batch after ``now``.
+
+        An output with a name that is taken replaces that stream; its children follow.
+
+        Raises:
+            DefinitionError: a stream is not known, would depend on itself, or does not fit the
+                slides of those that use it.
+        """
+        fresh = {r.id: r for r in nodes if r.id not in self.nodes}
+        added = self._build(list(fresh.values()))
+        names = {o.name: (added | self.nodes)[o.stream] for o in outputs if o.name}
+        self._check(names, added)
+        for name, node in names.items():
+            self._replace(name, node)
+            node.name, node.persisted = name, True
+        self.nodes.update(added)
+        self.outputs.update((output.id, output) for output in outputs)
+        for node in added.values():
+            if self.zero is not None:
+                node.started(self.zero, now)
+        self._drop_unused()
+        self.version += 1
+
+    def _build(self, fresh: Sequence[NodeRecord]) -> dict[str, DStream[Any]]:
+        added: dict[str, DStream[Any]] = {}
+        for item in fresh:
+            parents = [self.named(p[1:]) if p[0] == "@" else (added | self.nodes)[p]
+                       for p in item.parents]  # fmt: skip
+            kind = DStream.kinds.get(item.kind)
+            if kind is None:
+                raise DefinitionError(f"this engine has no streams of the kind {item.kind}")
+            node = kind(parents, item.slide, *revive(item.params))
+            node.id, node.persisted = item.id, item.persisted or node.persisted
+            added[node.id] = node
+        return added
+
+    def _check(self, names: dict[str, DStream[Any]], added: dict[str, DStream[Any]]) -> None:
+        for name, node in names.items():
+            old = self._by_name(name)
+            if old is None or old is node:
+                continue
+            if old in _upstream(node):
+                raise DefinitionError(
+                    f"the stream {name} would be computed from itself: give it another name"
+                )
+            for child in self._children(old):
+                check_multiple(child.slide, node.slide, f"{name} is used by a stream whose slide")
+        for node in added.values():
+            check_multiple(node.slide, self.batch, "the slide")
+
+    def _replace(self, name: str, node: DStream[Any]) -> None:
+        old = self._by_name(name)
+        if old is None or old is node:
+            return
+        for child in self._children(old):
+            child.parents = tuple(node if p is old else p for p in child.parents)
+            child.remember_for(child.remember)
+            node.persisted = node.persisted or old.persisted
+        old.name = None
+        self.outputs = {k: o for k, o in self.outputs.items() if name not in (o.name, o.owner)}
+
+    def remove(self, name: str) -> None:
+        """Remove a named stream, its outputs, and what nothing else needs.
+
+        Raises:
+            DefinitionError: other named streams are computed from it; the message names them.
+        """
+        node = self.named(name)
+        users = sorted(
+            other.name
+            for other in self.nodes.values()
+            if other.name and other is not node and node in _upstream(other)
+        )
+        if users:
+            raise DefinitionError(f"{name} is used by {', '.join(users)}: stop those first")
+        self.outputs = {
+            k: o
+            for k, o in self.outputs.items()
+            if self.stream_of(o) is not node and o.owner != name
+        }
+        node.name = None
+        self._drop_unused()
+        self.version += 1
+
+    def discard(self, output_id: str) -> None:
+        """Remove one output, and what nothing else needs."""
+        self.outputs.pop(output_id, None)
+        self._drop_unused()
+        self.version += 1
+
+    def _drop_unused(self) -> None:
+        used = {id(node) for o in self.outputs.values() for node in _upstream(self.stream_of(o))}
+        for node in [node for node in self.nodes.values() if id(node) not in used]:
+            del self.nodes[node.id]
+            self._orphans += node.generated.values()
+
+    # -- asking it ---------------------------------------------------------------------------
+
+    def named(self, name: str) -> DStream[Any]:
+        """Return the stream of a name.
+
+        Raises:
+            NotRunning: there is none.
+        """
+        node = self._by_name(name)
+        if node is None:
+            raise NotRunning(f"there is no stream {name} on this engine; run its cell again")
+        return node
+
+    def _by_name(self, name: str) -> DStream[Any] | None:
+        return next((node for node in self.nodes.values() if node.name == name), None)
+
+    def stream_of(self, output: Output) -> DStream[Any]:
+        """Return the stream that an output is of."""
+        if output.stream[0] == "@":
+            return self.named(output.stream[1:])
+        return self.nodes[output.stream]
+
+    def _children(self, node: DStream[Any]) -> list[DStream[Any]]:
+        return [child for child in self.nodes.values() if node in child.parents]
+
+    @property
+    def inputs(self) -> Iterator[Input[Any]]:
+        """The streams that are fed from outside."""
+        return (node for node in self.nodes.values() if isinstance(node, Input))
+
+    # -- running it --------------------------------------------------------------------------
+
+    def start(self, zero: Millis) -> None:
+        """Begin: the first batch is at ``zero`` plus the batch interval."""
+        self.zero = zero
+        for node in self.nodes.values():
+            node.started(zero, zero)
+
+    def jobs_at(self, time: Millis) -> list[Job]:
+        """Return what is to be done at a batch time."""
+        jobs = []
+        for output in self.outputs.values():
+            rdd = self.stream_of(output).rdd_at(time)
+            if rdd is not None:
+                jobs.append(Job(output, time, rdd))
+        return jobs
+
+    def forget_before(self, time: Millis) -> list[RDD[Any]]:
+        """Drop and return all batches that no stream remembers at a time."""
+        retained = {self.stream_of(o).id: o.retain for o in self.outputs.values() if o.retain}
+        dropped, self._orphans = self._orphans, []
+        for node in self.nodes.values():
+            node.remember = max(node.remember, retained.get(node.id, 0))
+            dropped += node.forget_before(time)
+        return dropped
+
+
+def _upstream(node: DStream[Any]) -> set[DStream[Any]]:
+    found: set[DStream[Any]] = set()
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if current not in found:
+            found.add(current)
+            stack.extend(current.parents)
+    return found

@@ -1,0 +1,67 @@
+"""Operators on (key, value) records, and on records as keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from livebatch.closures import ship
+from livebatch.stream import DStream, lift, operator
+
+Stream = DStream[Any]
+
+
+@operator
+def reduce_by_key(
+    self: Stream, func: Callable[[Any, Any], Any], num_partitions: int | None = None
+) -> Stream:
+    """Merge the values of each key of a batch with an associative, commutative function.
+
+    Args:
+        func: takes two values, gives one.
+        num_partitions: how many partitions the result has; the number of workers if not told.
+
+    Example:
+        ``sales.reduce_by_key(lambda a, b: a + b)``
+    """
+    return lift(self, "reduce_by_key", ship(func), num_partitions)
+
+
+@operator
+def combine_by_key(
+    self: Stream,
+    create_combiner: Callable[[Any], Any],
+    merge_value: Callable[[Any, Any], Any],
+    merge_combiners: Callable[[Any, Any], Any],
+    num_partitions: int | None = None,
+) -> Stream:
+    """Fold the values of each key of a batch into one, first within partitions, then across."""
+    functions = [ship(f) for f in (create_combiner, merge_value, merge_combiners)]
+    return lift(self, "combine_by_key", *functions, num_partitions)
+
+
+@operator
+def group_by_key(self: Stream, num_partitions: int | None = None) -> Stream:
+    """Collect the values of each key of a batch into a list."""
+    return lift(self, "group_by_key", num_partitions)
+
+
+@operator
+def partition_by(
+    self: Stream,
+    num_partitions: int | None = None,
+    partition_func: Callable[[Any], int] | None = None,
+) -> Stream:
+    """Divide (key, value) records by key, with a hash that all processes agree on."""
+    function = None if partition_func is None else ship(partition_func)
+    return lift(self, "partition_by", num_partitions, function)
+
+
+@operator
+def count_by_value(self: Stream, num_partitions: int | None = None) -> Stream:
+    """Return a stream of (record, how often it occurs in the batch).
+
+    Example:
+        ``words.count_by_value()``
+    """
+    return lift(self, "value_counts", num_partitions)

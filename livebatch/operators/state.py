@@ -1,0 +1,92 @@
+"""State that is kept from batch to batch, by key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from livebatch.closures import Function, builtin, ship, ship_value
+from livebatch.interval import Millis
+from livebatch.rdd import RDD
+from livebatch.rdd import functions as run
+from livebatch.rdd.operation import Read, Zipped
+from livebatch.stream import DStream, operator
+
+Stream = DStream[Any]
+
+
+class Updated(DStream[Any]):
+    """(key, state) for every known key, brought up to date by each batch's values."""
+
+    cuts_lineage = True
+
+    def __init__(
+        self,
+        parents: Sequence[Stream],
+        slide: Millis,
+        update: Function,
+        num_partitions: int | None,
+        initial: Function | None,
+    ) -> None:
+        super().__init__(parents, slide, update, num_partitions, initial)
+        self.update, self.num_partitions, self.initial = update, num_partitions, initial
+
+    def compute(self, time: Millis) -> RDD[Any] | None:
+        batch = self.parents[0].rdd_at(time)
+        if batch is None:
+            return None
+        values = batch.partition_by(self.num_partitions)
+        before = self.generated.get(time - self.slide)
+        if before is None:
+            if self.initial is None:
+                return RDD(Zipped(builtin(first_state, self.update)), [values])
+            initial: RDD[Any] = RDD(Read((self.initial,)), runner=values.runner)
+            before = initial.partition_by(self.num_partitions)
+        return RDD(Zipped(builtin(update_state, self.update)), [before, values])
+
+
+def first_state(update: Callable[[list[Any], Any], Any], values: run.Pairs) -> run.Rows:
+    """The states after the first batch, when there were none before."""
+    return update_state(update, (), values)
+
+
+def update_state(
+    update: Callable[[list[Any], Any], Any], states: run.Pairs, values: run.Pairs
+) -> run.Rows:
+    """Call ``update(new values, state)`` for every key of either; None drops the key."""
+    known = dict(states)
+    arrived: dict[Any, list[Any]] = {key: [] for key in known}
+    for key, value in values:
+        arrived.setdefault(key, []).append(value)
+    updated = ((key, update(new, known.get(key))) for key, new in arrived.items())
+    return [(key, state) for key, state in updated if state is not None]
+
+
+def given_rows(rows: Iterable[Any]) -> Iterable[Any]:
+    """Rows that were sent along."""
+    return rows
+
+
+@operator
+def update_state_by_key(
+    self: Stream,
+    update_func: Callable[[list[Any], Any], Any],
+    num_partitions: int | None = None,
+    initial: Iterable[tuple[Any, Any]] | None = None,
+) -> Stream:
+    """Return a stream of (key, state) for every key ever seen, updated by each batch.
+
+    Args:
+        update_func: takes the key's new values in this batch (a list, empty where there are
+            none) and its state (None for a new key), gives the new state; None drops the key.
+            It is called for every known key in every batch.
+        num_partitions: how many partitions the state has.
+        initial: (key, state) pairs from before the first batch.
+
+    Example:
+        ``pairs.update_state_by_key(lambda new, total: sum(new) + (total or 0))``
+    """
+    rows = None
+    if initial is not None:
+        rows = builtin(given_rows, ship_value(list(initial), "the initial state"))
+    return Updated([self], self.slide, ship(update_func), num_partitions, rows)

@@ -1,0 +1,115 @@
+"""transform: a stream made by the user's own function on RDDs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from livebatch.closures import Function, builtin, ship
+from livebatch.errors import DefinitionError
+from livebatch.interval import Millis, to_datetime
+from livebatch.rdd import RDD
+from livebatch.rdd.operation import Deferred
+from livebatch.stream import DStream, operator, same_slide
+
+Stream = DStream[Any]
+
+
+class Transformed(DStream[Any]):
+    """What a function on RDDs, run in the driver process, makes of each batch."""
+
+    def __init__(self, parents: Sequence[Stream], slide: Millis, function: Function) -> None:
+        super().__init__(parents, slide, function)
+        self.function = function
+
+    def compute(self, time: Millis) -> RDD[Any] | None:
+        rdds = [rdd for parent in self.parents if (rdd := parent.rdd_at(time)) is not None]
+        if len(rdds) < len(self.parents):
+            return None
+        return RDD(Deferred(self.function, time), rdds)
+
+
+def with_time(function: Callable[..., Any], time: Millis, *rdds: RDD[Any]) -> Any:
+    """Call a function that wants the batch time, as a local, aware datetime."""
+    return function(to_datetime(time), *rdds)
+
+
+def without_time(function: Callable[..., Any], time: Millis, *rdds: RDD[Any]) -> Any:
+    return function(*rdds)
+
+
+def on_list(function: Callable[..., Any]) -> Function:
+    """Ship a function that takes a list of RDDs, and before it the time if it has room.
+
+    Raises:
+        DefinitionError: it takes neither.
+        ClosureError: it cannot be sent.
+    """
+    timed = takes_time(function, 1, "transform")
+    return builtin(list_with_time if timed else list_without_time, ship(function))
+
+
+def list_with_time(function: Callable[..., Any], time: Millis, *rdds: RDD[Any]) -> Any:
+    return function(to_datetime(time), list(rdds))
+
+
+def list_without_time(function: Callable[..., Any], time: Millis, *rdds: RDD[Any]) -> Any:
+    return function(list(rdds))
+
+
+def takes_time(function: Callable[..., Any], rdds: int, what: str) -> bool:
+    """Return whether a function takes (time, rdds…) rather than (rdds…).
+
+    Raises:
+        DefinitionError: it takes neither.
+    """
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some C functions have none
+        return False
+    for arguments in (rdds, rdds + 1):
+        try:
+            signature.bind(*[None] * arguments)
+        except TypeError:
+            continue
+        return arguments > rdds
+    names = "rdd" if rdds == 1 else ", ".join(f"rdd{i + 1}" for i in range(rdds))
+    raise DefinitionError(f"{what} needs a function of ({names}) or of (time, {names})")
+
+
+def on_rdds(function: Callable[..., Any], rdds: int, what: str) -> Function:
+    """Ship a function that takes so many RDDs, and before them the time if it has room.
+
+    Raises:
+        DefinitionError: it takes neither number of arguments.
+        ClosureError: it cannot be sent.
+    """
+    adapter = with_time if takes_time(function, rdds, what) else without_time
+    return builtin(adapter, ship(function))
+
+
+@operator
+def transform(self: Stream, func: Callable[..., RDD[Any]]) -> Stream:
+    """Return a stream whose batches are made by a function on RDDs.
+
+    Args:
+        func: takes (rdd) or (time, rdd), by its number of arguments; gives an RDD. It runs in
+            the driver process, once for each batch.
+
+    Example:
+        ``counts.transform(lambda rdd: rdd.filter(lambda kv: kv[1] > 1))``
+    """
+    return Transformed([self], self.slide, on_rdds(func, 1, "transform"))
+
+
+@operator
+def transform_with(self: Stream, func: Callable[..., RDD[Any]], other: Stream) -> Stream:
+    """Return a stream made by a function of (this rdd, the other's), or (time, both).
+
+    Raises:
+        DefinitionError: the streams have different slides.
+    """
+    streams = [self, other]
+    slide = same_slide(streams, "transform_with")
+    return Transformed(streams, slide, on_rdds(func, 2, "transform_with"))

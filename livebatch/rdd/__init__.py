@@ -1,0 +1,21 @@
+"""RDDs: immutable, partitioned datasets with lineage."""
+
+from __future__ import annotations
+
+from livebatch.rdd.dataset import RDD, JobRunner, stored
+from livebatch.rdd.lineage import Lineage, RDDRecord, ancestors, from_lineage, record, to_lineage
+from livebatch.rdd.partitioner import Partitioner, stable_hash
+
+__all__ = [
+    "RDD",
+    "JobRunner",
+    "Lineage",
+    "Partitioner",
+    "RDDRecord",
+    "ancestors",
+    "from_lineage",
+    "record",
+    "stable_hash",
+    "stored",
+    "to_lineage",
+]

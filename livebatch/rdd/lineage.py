@@ -1,0 +1,70 @@
+"""RDDs as records: how lineage travels between processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from livebatch.rdd.dataset import RDD, JobRunner
+from livebatch.rdd.operation import AnyOperation
+
+
+class RDDRecord(msgspec.Struct, frozen=True, array_like=True):
+    """One RDD: its operation, and its parents by id."""
+
+    id: str
+    operation: AnyOperation
+    parents: tuple[str, ...] = ()
+    persisted: bool = False
+
+
+Lineage: TypeAlias = tuple[RDDRecord, ...]
+"""Records in an order in which parents come first; the last is the RDD itself."""
+
+
+def ancestors(rdd: RDD[Any]) -> list[RDD[Any]]:
+    """Return an RDD and all it comes from, parents first."""
+    ordered: dict[str, RDD[Any]] = {}
+    stack = [(rdd, False)]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            ordered[node.id] = node
+        elif node.id not in ordered:
+            stack.append((node, True))
+            stack.extend((parent, False) for parent in reversed(node.parents))
+    return list(ordered.values())
+
+
+def record(rdd: RDD[Any]) -> RDDRecord:
+    """Return the record of one RDD."""
+    parents = tuple(parent.id for parent in rdd.parents)
+    return RDDRecord(rdd.id, rdd.operation, parents, rdd.persisted)
+
+
+def to_lineage(rdd: RDD[Any]) -> Lineage:
+    """Return an RDD with all it comes from as records."""
+    return tuple(record(node) for node in ancestors(rdd))
+
+
+def from_lineage(
+    lineage: Sequence[RDDRecord],
+    runner: JobRunner | None = None,
+    known: dict[str, RDD[Any]] | None = None,
+) -> RDD[Any]:
+    """Return the RDD that records describe.
+
+    Args:
+        lineage: its records, parents first.
+        runner: who carries out its actions.
+        known: RDDs that exist here already, by id; they are used instead of their records.
+    """
+    rdds = dict(known or {})
+    for item in lineage:
+        if item.id not in rdds:
+            parents = [rdds[parent] for parent in item.parents]
+            rdds[item.id] = RDD(item.operation, parents, runner, id=item.id)
+            rdds[item.id].persisted = item.persisted
+    return rdds[lineage[-1].id]

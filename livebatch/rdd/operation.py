@@ -1,0 +1,239 @@
+"""What an RDD does to its parents: plain records, so that lineage can travel and be logged.
+
+An operation says how many partitions it has, which partitions of its parents one of its own
+needs, and how to compute it. `compute` runs in workers only; everything else anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from livebatch.block import BlockRef
+from livebatch.closures import Function, load
+from livebatch.rdd.partitioner import Partitioner
+
+if TYPE_CHECKING:
+    from livebatch.rdd.dataset import RDD
+
+Rows: TypeAlias = Iterator[Any]
+
+
+class Operation(msgspec.Struct, frozen=True, tag_field="op", tag=str.lower):
+    """How the partitions of an RDD come from those of its parents."""
+
+    def partitions(self, parents: Sequence[RDD[Any]]) -> int:
+        """Return the number of partitions."""
+        return parents[0].num_partitions
+
+    def partitioner(self, parents: Sequence[RDD[Any]]) -> Partitioner | None:
+        """Return how the rows are known to be divided, if they are."""
+        return None
+
+    def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
+        """Return the (parent, split) pairs that a partition is computed from, in order."""
+        return [(0, split)]
+
+    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+        """Return the rows of a partition, given those of what it needs."""
+        raise TypeError(f"{type(self).__name__} is not computed from rows")
+
+
+class Stored(Operation, frozen=True):
+    """Rows that lie in blocks: those of partition i in ``blocks[i]``."""
+
+    blocks: tuple[tuple[BlockRef, ...], ...]
+    known: Partitioner | None = None
+
+    def partitions(self, parents: Sequence[RDD[Any]]) -> int:
+        return len(self.blocks)
+
+    def partitioner(self, parents: Sequence[RDD[Any]]) -> Partitioner | None:
+        return self.known
+
+    def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
+        return []
+
+
+class Read(Operation, frozen=True):
+    """Rows that come from outside: partition i is what calling ``readers[i]`` gives."""
+
+    readers: tuple[Function, ...]
+
+    def partitions(self, parents: Sequence[RDD[Any]]) -> int:
+        return len(self.readers)
+
+    def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
+        return []
+
+    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+        return iter(load(self.readers[split])())
+
+
+class Mapped(Operation, frozen=True):
+    """``map``."""
+
+    function: Function
+    preserves: bool = False
+
+    def partitioner(self, parents: Sequence[RDD[Any]]) -> Partitioner | None:
+        return parents[0].partitioner if self.preserves else None
+
+    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+        return map(load(self.function), inputs[0])
+
+
+class Filtered(Operation, frozen=True):
+    """``filter``."""
+
+    function: Function
+
+    def partitioner(self, parents: Sequence[RDD[Any]]) -> Partitioner | None:
+        return parents[0].partitioner
+
+    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+        return filter(load(self.function), inputs[0])
+
+
+class FlatMapped(Operation, frozen=True):
+    """``flat_map``."""
+
+    function: Function
+    preserves: bool = False
+
+    def partitioner(self, parents: Sequence[RDD[Any]]) -> Partitioner | None:
+        return parents[0].partitioner if self.preserves else None
+
+    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+        return chain.from_iterable(map(load(self.function), inputs[0]))
+
+
+class PartitionsMapped(Operation, frozen=True):
+    """``map_partitions``: the function takes (split,) rows and gives rows."""
+
+    function: Function
+    preserves: bool = False
+    with_index: bool = False
+
+    def partitioner(self, parents: Sequence[RDD[Any]]) -> Partitioner | None:
+        return parents[0].partitioner if self.preserves else None
+
+    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+        function = load(self.function)
+        return iter(function(split, inputs[0]) if self.with_index else function(inputs[0]))
+
+
+class Unioned(Operation, frozen=True):
+    """``union``: the parents' partitions one after the other, or, where all parents are divided
+    alike, side by side (so that windows over keyed streams need no second shuffle)."""
+
+    def partitioner(self, parents: Sequence[RDD[Any]]) -> Partitioner | None:
+        known = {parent.partitioner for parent in parents}
+        return known.pop() if len(known) == 1 else None
+
+    def partitions(self, parents: Sequence[RDD[Any]]) -> int:
+        known = self.partitioner(parents)
+        return known.partitions if known else sum(parent.num_partitions for parent in parents)
+
+    def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
+        if self.partitioner(parents):
+            return [(i, split) for i in range(len(parents))]
+        for i, parent in enumerate(parents):
+            if split < parent.num_partitions:
+                return [(i, split)]
+            split -= parent.num_partitions
+        raise IndexError(split)
+
+    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+        return chain.from_iterable(inputs)
+
+
+class Zipped(Operation, frozen=True):
+    """Partitions of several parents, divided alike, combined: the function takes one iterator
+    for each parent and gives rows. Keys stay where they are."""
+
+    function: Function
+
+    def partitioner(self, parents: Sequence[RDD[Any]]) -> Partitioner | None:
+        return parents[0].partitioner
+
+    def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
+        return [(i, split) for i in range(len(parents))]
+
+    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+        return iter(load(self.function)(*inputs))
+
+
+class Shuffled(Operation, frozen=True):
+    """Rows divided anew over partitions: the one wide dependency.
+
+    Attributes:
+        count: how many partitions come out.
+        bucketing: takes the rows of a map task, gives a list of rows for each partition.
+        before: applied to a map task's rows before they are divided (map-side combine).
+        after: applied to the rows that arrive, those of the first map task first.
+        by: how keys are divided, where they are.
+    """
+
+    count: int
+    bucketing: Function
+    before: Function | None = None
+    after: Function | None = None
+    by: Partitioner | None = None
+
+    def partitions(self, parents: Sequence[RDD[Any]]) -> int:
+        return self.count
+
+    def partitioner(self, parents: Sequence[RDD[Any]]) -> Partitioner | None:
+        return self.by
+
+    def is_narrow(self, parents: Sequence[RDD[Any]]) -> bool:
+        """Return whether the parent is divided this way already, so that nothing need move."""
+        return self.by is not None and parents[0].partitioner == self.by
+
+    def divide(self, rows: Rows) -> list[Sequence[Any]]:
+        """Return a map task's output: rows for each partition that comes out."""
+        if self.before is not None:
+            rows = load(self.before)(rows)
+        return load(self.bucketing)(rows if isinstance(rows, list) else list(rows))  # type: ignore[no-any-return]
+
+    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+        rows: Iterable[Any] = chain.from_iterable(inputs)
+        return iter(load(self.after)(rows)) if self.after is not None else iter(rows)
+
+    def compute_narrow(self, inputs: list[Rows]) -> Rows:
+        rows: Iterable[Any] = inputs[0] if self.before is None else load(self.before)(inputs[0])
+        return iter(load(self.after)(rows)) if self.after is not None else iter(rows)
+
+
+class Deferred(Operation, frozen=True):
+    """An RDD that a user's function will make of RDDs: ``transform``, run in the driver process.
+
+    Attributes:
+        function: takes (time, one RDD for each parent), gives an RDD.
+        time: the batch time, milliseconds since 1970.
+    """
+
+    function: Function
+    time: int
+
+    def partitions(self, parents: Sequence[RDD[Any]]) -> int:
+        raise TypeError("a transform has no partitions before its function was run")
+
+
+AnyOperation: TypeAlias = (
+    Stored
+    | Read
+    | Mapped
+    | Filtered
+    | FlatMapped
+    | PartitionsMapped
+    | Unioned
+    | Zipped
+    | Shuffled
+    | Deferred
+)
+ReadFunction: TypeAlias = Callable[[], Iterable[Any]]

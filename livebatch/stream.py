@@ -1,0 +1,213 @@
+"""DStream: a live stream as a series of RDDs, one for each batch time."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
+
+from livebatch.closures import Function
+from livebatch.errors import ClosureError, DefinitionError
+from livebatch.interval import Duration, Millis, to_millis
+from livebatch.rdd import RDD, JobRunner
+from livebatch.rdd.operation import Unioned
+
+T = TypeVar("T")
+
+_process = secrets.token_hex(3)
+_numbers = count(1)
+
+
+class Context(Protocol):
+    """What a stream asks of the `StreamingContext` it belongs to."""
+
+    write: Callable[[str], None]
+
+    def add_output(self, stream: DStream[Any], function: Function) -> None:
+        """Have a function called with every batch of a stream, in the driver process."""
+
+    def subscribe(
+        self, stream: DStream[Any], function: Callable[[datetime, RDD[Any]], None]
+    ) -> object:
+        """Have a function called with every settled batch of a stream, in this process."""
+
+    def settled(self, stream: DStream[Any]) -> RDD[Any]:
+        """Return the newest settled batch of a named stream."""
+
+
+class DStream(Generic[T]):
+    """A live stream, chopped into batches: for each batch time an RDD.
+
+    Streams come from a `StreamingContext`'s sources and from the operators of other streams.
+    A kind of stream implements three things: its ``parents`` and its ``slide`` (in its
+    ``__init__``), and ``compute``. All else - remembering, persisting, forgetting, travelling -
+    is here, once.
+
+    Attributes:
+        parents: the streams it is computed from.
+        slide: it gives a batch every so many milliseconds.
+        params: what its ``__init__`` takes after the parents, able to travel.
+        lookback: how far behind a batch time the parents' batches are that it uses.
+        cuts_lineage: whether each batch is computed from the one before.
+        name: what the user calls it.
+    """
+
+    kinds: ClassVar[dict[str, type[DStream[Any]]]] = {}
+    lookback: Millis = 0
+    cuts_lineage = False
+
+    def __init_subclass__(cls) -> None:
+        DStream.kinds[cls.__name__] = cls
+
+    def __init__(self, parents: Sequence[DStream[Any]], slide: Millis, *params: Any) -> None:
+        self.id = f"{_process}{next(_numbers)}"
+        self.parents = tuple(parents)
+        self.slide = slide
+        self.params = params
+        self.name: str | None = None
+        self.context: Context | None = next((p.context for p in parents if p.context), None)
+        self.runner: JobRunner | None = None
+        self.persisted = self.cuts_lineage
+        self.zero: Millis = 0
+        self.start: Millis = 0
+        self.remember: Millis = slide
+        self.generated: dict[Millis, RDD[T]] = {}
+
+    def compute(self, time: Millis) -> RDD[T] | None:
+        """Return the RDD of a batch time."""
+        raise TypeError(f"{type(self).__name__} computes no RDDs")
+
+    def rdd_at(self, time: Millis) -> RDD[T] | None:
+        """Return the RDD of a batch time; None where the stream has no batch then."""
+        if time in self.generated:
+            return self.generated[time]
+        if time <= self.start or (time - self.zero) % self.slide:
+            return None
+        rdd = self.compute(time)
+        if rdd is not None:
+            if "@" in rdd.id:  # it is another stream's
+                rdd = RDD(Unioned(), [rdd])
+            rdd.id = f"{self.id}@{time}"
+            rdd.persisted = rdd.persisted or self.persisted
+            self.generated[time] = rdd
+        return rdd
+
+    @property
+    def checkpoint_interval(self) -> Millis:
+        """How often lineage is cut: the slide times ceil(10 s / slide), as in Spark."""
+        return self.slide * -(-10_000 // self.slide)
+
+    def started(self, zero: Millis, start: Millis) -> None:
+        """Take part in a running graph from ``start`` on."""
+        self.zero, self.start = zero, start
+        self.remember_for(2 * self.checkpoint_interval if self.cuts_lineage else self.slide)
+
+    def remember_for(self, duration: Millis) -> None:
+        """Keep batches at least so long, and the parents' as long as that needs."""
+        self.remember = max(self.remember, duration)
+        for parent in self.parents:
+            parent.remember_for(self.remember + self.lookback)
+
+    def forget_before(self, time: Millis) -> list[RDD[Any]]:
+        """Drop and return the batches that are no longer remembered at a time."""
+        old = [t for t in self.generated if t <= time - self.remember]
+        return [self.generated.pop(t) for t in old]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name or self.id}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise ClosureError(
+            f"the stream {self.name or self.id} is used inside a function that runs in the "
+            "workers, where there are no streams. Combine streams with union, join or "
+            "transform_with; to use values of its newest batch, take them out first: "
+            "values = stream.latest().collect()"
+        )
+
+    if TYPE_CHECKING:  # operators add themselves
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+class Input(DStream[T]):
+    """A stream that has no parents: its batches are allocated from a source's blocks or splits.
+
+    Params: the kind of source and its options, see `livebatch.sources`.
+    """
+
+    def __init__(self, parents: Sequence[DStream[Any]], slide: Millis, source: str, options: Any):
+        super().__init__(parents, slide, source, options)
+        self.source, self.options = source, options
+        self.allocated: dict[Millis, RDD[T]] = {}
+
+    def compute(self, time: Millis) -> RDD[T] | None:
+        return self.allocated.pop(time)
+
+
+class Lifted(DStream[T]):
+    """An RDD method applied to each batch (of several parents: to the first with the others)."""
+
+    def __init__(self, parents: Sequence[DStream[Any]], slide: Millis, method: str, *args: Any):
+        super().__init__(parents, slide, method, *args)
+        self.method, self.args = method, args
+
+    def compute(self, time: Millis) -> RDD[T] | None:
+        rdds = [rdd for parent in self.parents if (rdd := parent.rdd_at(time)) is not None]
+        if len(rdds) < len(self.parents):
+            return None
+        return getattr(rdds[0], self.method)(*rdds[1:], *self.args)  # type: ignore[no-any-return]
+
+
+def lift(stream: DStream[Any], method: str, *args: Any) -> Lifted[Any]:
+    """Return the stream that has an RDD method applied to each batch."""
+    return Lifted([stream], stream.slide, method, *args)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def operator(function: F) -> F:
+    """Make a function whose first argument is a stream a method of every stream.
+
+    Raises:
+        DefinitionError: there is a method of this name already.
+    """
+    name = function.__name__
+    if hasattr(DStream, name):
+        raise DefinitionError(f"streams have a method {name} already")
+    setattr(DStream, name, function)
+    return function
+
+
+def check_name(name: str) -> str:
+    """Return a stream's name if it is a plain Python identifier.
+
+    Raises:
+        DefinitionError: it is not.
+    """
+    if not re.fullmatch(r"[^\W\d]\w*", name):
+        raise DefinitionError(
+            f"a stream's name must be a Python name such as word_counts, not {name!r}"
+        )
+    return name
+
+
+def same_slide(streams: Iterable[DStream[Any]], what: str) -> Millis:
+    """Return the slide that streams have in common.
+
+    Raises:
+        DefinitionError: there are none, or they differ.
+    """
+    slides = {stream.slide for stream in streams}
+    if len(slides) != 1:
+        found = ", ".join(f"{slide}ms" for slide in sorted(slides)) or "no streams"
+        raise DefinitionError(f"{what} needs streams of one slide, not {found}")
+    return slides.pop()
+
+
+def slide_of(stream: DStream[Any], duration: Duration | None, what: str) -> Millis:
+    """Return a slide duration in milliseconds; None is the stream's own."""
+    return stream.slide if duration is None else to_millis(duration, what)
