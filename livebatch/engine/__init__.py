@@ -1,0 +1,3 @@
+"""The engine: batches, jobs and tasks, and the processes that carry them out."""
+
+from __future__ import annotations

@@ -1,0 +1,76 @@
+"""Which input belongs to which batch."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from livebatch.block import BlockRef
+from livebatch.closures import revive
+from livebatch.interval import Millis
+from livebatch.rdd import RDD, JobRunner, stored
+from livebatch.rdd.operation import Read, Stored, Unioned
+from livebatch.sources import PullSource, PushSource, source
+from livebatch.stream import Input
+
+
+class Allocator:
+    """Collects what sources give, and hands each batch its share."""
+
+    def __init__(self, runner: JobRunner) -> None:
+        self._runner = runner
+        self._sources: dict[str, PullSource | PushSource] = {}
+        self._received: dict[str, list[BlockRef]] = {}
+        self._queues: dict[str, deque[RDD[Any]]] = {}
+        self._offsets: dict[str, Any] = {}
+
+    def keep_only(self, inputs: Iterable[Input[Any]]) -> list[BlockRef]:
+        """Forget all inputs but these and return the blocks that nobody will ask for."""
+        wanted = {node.id for node in inputs}
+        for table in (self._sources, self._queues, self._offsets):
+            for id in [id for id in table if id not in wanted]:
+                del table[id]
+        gone = [id for id in self._received if id not in wanted]
+        return [block for id in gone for block in self._received.pop(id)]
+
+    def received(self, stream: str, block: BlockRef) -> None:
+        """Take in a block of a push source."""
+        self._received.setdefault(stream, []).append(block)
+
+    def offered(self, stream: str, rdds: Iterable[RDD[Any]]) -> None:
+        """Put RDDs into the queue of a queue stream."""
+        self._queues.setdefault(stream, deque()).extend(rdds)
+
+    def allocate(self, node: Input[Any], time: Millis) -> RDD[Any]:
+        """Return what an input's batch consists of.
+
+        Raises:
+            SourceError: the source cannot be read.
+        """
+        if node.source == "queue":
+            return self._from_queue(node)
+        if node.id not in self._sources:
+            self._sources[node.id] = source(node.source, node.options)
+        made = self._sources[node.id]
+        if isinstance(made, PushSource):
+            return stored(self._received.pop(node.id, []), self._runner)
+        readers, self._offsets[node.id] = made.plan(self._offsets.get(node.id), time)
+        return RDD(Read(tuple(readers)), runner=self._runner)
+
+    def _from_queue(self, node: Input[Any]) -> RDD[Any]:
+        queue = self._queues.setdefault(node.id, deque())
+        if not queue:
+            default = revive(node.options["default"])
+            return RDD(Read((default,)) if default else Stored(()), runner=self._runner)
+        count = 1 if node.options["one_at_a_time"] else len(queue)
+        return RDD(Unioned(), [queue.popleft() for _ in range(count)])
+
+
+def ids_of(rdd: RDD[Any]) -> list[str]:
+    """Return what an allocated RDD is made of, for the log."""
+    if isinstance(rdd.operation, Stored):
+        return [block.id for blocks in rdd.operation.blocks for block in blocks]
+    if isinstance(rdd.operation, Read):
+        return [str(reader) for reader in rdd.operation.readers]
+    return [parent.id for parent in rdd.parents]

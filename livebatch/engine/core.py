@@ -1,0 +1,340 @@
+"""The engine proper: at each tick it allocates input to a batch, has the graph make jobs of it,
+runs them, and keeps what has settled. It knows no socket, no process and no wall clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import livebatch.operators  # noqa: F401  (the kinds of streams)
+from livebatch.block import BlockRef
+from livebatch.clock import Clock
+from livebatch.closures import Function
+from livebatch.engine.allocation import Allocator, ids_of
+from livebatch.engine.driver import Driver
+from livebatch.engine.executors.base import Executor
+from livebatch.engine.jobs import Job, Jobs
+from livebatch.engine.log import Allocated, BatchLog, NotSettled, Settled
+from livebatch.engine.progress import Progress
+from livebatch.engine.scheduler import JobDone
+from livebatch.errors import NotRunning
+from livebatch.failure import Failure
+from livebatch.graph import Graph, Output
+from livebatch.graph import Job as OutputJob
+from livebatch.interval import Millis
+from livebatch.rdd import RDD
+from livebatch.rdd.operation import Stored
+from livebatch.stream import Input
+from livebatch.wire import (
+    BadRecords,
+    Batch,
+    BatchFailed,
+    BatchSettled,
+    Event,
+    SourceChanged,
+    SourceState,
+    StreamRemoved,
+    StreamStatus,
+)
+
+BATCH, AD_HOC = 0, 1
+
+
+@dataclass(frozen=True)
+class Config:
+    """What an engine is told when it starts.
+
+    Attributes:
+        batch: the batch interval, in milliseconds.
+        strict: fail a batch at the first record that a function raises on.
+    """
+
+    batch: Millis
+    strict: bool = False
+
+
+class Receivers(Protocol):
+    """Where push sources run."""
+
+    def keep_only(self, inputs: Sequence[Input[Any]]) -> None:
+        """Run the sources of these inputs, and no others."""
+
+
+@dataclass(frozen=True)
+class PlanOnly:
+    """The runner of RDDs that only the engine sees: it knows how many partitions to make."""
+
+    default_parallelism: int
+
+    def run(self, rdd: RDD[Any], action: Function, splits: Sequence[int] | None) -> list[Any]:
+        raise NotRunning("the engine runs no actions itself")
+
+
+class Engine:
+    """Runs a graph of streams, batch by batch.
+
+    Args:
+        publish: told of every event.
+        receivers: where push sources run; None: nowhere.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        executor: Executor,
+        driver: Driver,
+        log: BatchLog,
+        publish: Callable[[Event], None],
+        receivers: Receivers | None = None,
+    ) -> None:
+        self.config, self.clock, self.executor, self.log = config, clock, executor, log
+        self.graph = Graph(config.batch)
+        self.runner = PlanOnly(executor.slots)
+        self.jobs = Jobs(executor, driver, self._cuts_lineage)
+        self.allocator = Allocator(self.runner)
+        self.tick: Millis | None = None
+        self._publish, self._receivers = publish, receivers
+        self._progress: dict[str, Progress] = {}
+        self._open: dict[Millis, int] = {}
+        self._failed: set[Millis] = set()
+        self._source_states: dict[str, SourceState] = {}
+
+    # -- the graph ---------------------------------------------------------------------------
+
+    def define(self, nodes: Sequence[Any], outputs: Sequence[Output]) -> None:
+        """Add streams and outputs from the next batch on.
+
+        Raises:
+            DefinitionError: they do not fit what is there.
+        """
+        self.graph.add(nodes, outputs, self._now())
+        self._graph_changed()
+
+    def remove(self, name: str) -> None:
+        """Stop a named stream.
+
+        Raises:
+            DefinitionError: other streams are computed from it.
+            NotRunning: there is no such stream.
+        """
+        self.graph.remove(name)
+        self._graph_changed()
+        self._publish(StreamRemoved(name))
+
+    def discard(self, output: str) -> None:
+        """Remove an output."""
+        self.graph.discard(output)
+        self._graph_changed()
+
+    def _graph_changed(self) -> None:
+        for node in self.graph.nodes.values():
+            node.runner = self.runner
+        for id, output in self.graph.outputs.items():
+            slide = self.graph.stream_of(output).slide
+            self._progress.setdefault(id, Progress(output, slide))
+        for id in [id for id in self._progress if id not in self.graph.outputs]:
+            self._drop_output(id)
+        inputs = list(self.graph.inputs)
+        self.jobs.delete(self.allocator.keep_only(inputs))
+        if self._receivers is not None and self.tick is not None:
+            self._receivers.keep_only(inputs)
+
+    def _drop_output(self, id: str) -> None:
+        progress = self._progress.pop(id)
+        for job in progress.queue:
+            self._close(job.time)
+        if progress.current is not None:
+            self.jobs.cancel(_job_id(progress.current))
+            self._close(progress.current.time)
+
+    # -- time --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin: the first batch is at the next multiple of the interval."""
+        if self.tick is not None:
+            return
+        zero = self.clock.now() // self.config.batch * self.config.batch
+        self.graph.start(zero)
+        self.tick = zero + self.config.batch
+        self._graph_changed()
+
+    def wait(self) -> float:
+        """Return how many seconds there are until the next tick."""
+        return 1.0 if self.tick is None else min(1.0, self.clock.wait(self.tick))
+
+    def advance(self) -> None:
+        """Begin the batches whose time has come."""
+        while self.tick is not None and self.clock.now() >= self.tick:
+            time, self.tick = self.tick, self.tick + self.config.batch
+            self._begin(time)
+
+    def poll(self, timeout: float) -> bool:
+        """Wait so many seconds for work to get on; return whether it did."""
+        return self.jobs.poll(timeout)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self.jobs.pending
+
+    def _now(self) -> Millis:
+        """Return the time of the last batch that has begun."""
+        return self.clock.now() if self.tick is None else self.tick - self.config.batch
+
+    # -- batches -----------------------------------------------------------------------------
+
+    def _begin(self, time: Millis) -> None:
+        inputs = list(self.graph.inputs)
+        for node in inputs:
+            node.allocated[time] = self._allocate(node, time)
+        made = {node.id: ids_of(node.allocated[time]) for node in inputs}
+        self.log.append(Allocated(time, self.graph.version, made))
+        for node in inputs:
+            node.rdd_at(time)
+        jobs = self.graph.jobs_at(time)
+        self._open[time] = len(jobs) + 1
+        for job in jobs:
+            progress = self._progress[job.output.id]
+            progress.queue.append(job)
+            self._next(progress)
+        self._close(time)
+        self._forget()
+
+    def _allocate(self, node: Input[Any], time: Millis) -> RDD[Any]:
+        try:
+            return self.allocator.allocate(node, time)
+        except Exception as error:
+            self.source_changed(SourceState(node.id, "stopped", str(error)))
+            return RDD(Stored(()), runner=self.runner)
+
+    def _next(self, progress: Progress) -> None:
+        job = progress.next()
+        if job is None:
+            return
+        settled = partial(self._settled, progress, job)
+        failed = partial(self._not_settled, progress, job)
+        if job.output.function is None:
+            done: Callable[[JobDone], None] = lambda done: settled(done.seconds, done.bad)  # noqa: E731
+            id, urgency = _job_id(job), (BATCH, job.time)
+            strict = self.config.strict
+            self.jobs.run(Job(id, job.rdd, None, done, failed, None, urgency, strict))
+        else:
+            self.jobs.call(
+                _job_id(job), job.output.function, job.time, [job.rdd],
+                lambda _: settled(0.0, ()), failed,
+            )  # fmt: skip
+
+    def _settled(
+        self, progress: Progress, job: OutputJob, seconds: float, bad: Sequence[BadRecords]
+    ) -> None:
+        operation = job.rdd.operation
+        blocks = operation.blocks if isinstance(operation, Stored) else ()
+        refs = tuple(block for split in blocks for block in split)
+        batch = Batch(
+            output=job.output.id,
+            name=job.output.name,
+            time=job.time,
+            rdd=job.rdd.id,
+            blocks=refs,
+            rows=sum(block.rows for block in refs),
+            delay=self.clock.now() - job.time,
+            busy=round(seconds * 1000),
+            bad=_merge(bad),
+        )
+        progress.finished(batch, job.rdd)
+        self._publish(BatchSettled(batch))
+        self._close(job.time)
+        self._next(progress)
+
+    def _not_settled(self, progress: Progress, job: OutputJob, failure: Failure) -> None:
+        progress.failed(f"{failure.kind}: {failure.message}")
+        self._failed.add(job.time)
+        self.log.append(NotSettled(job.time, job.output.id, progress.error or ""))
+        self._publish(BatchFailed(job.output.id, job.output.name, job.time, failure))
+        self._close(job.time)
+        self._next(progress)
+
+    def _close(self, time: Millis) -> None:
+        """One thing less to do for a batch; after the last it has settled."""
+        self._open[time] -= 1
+        if not self._open[time]:
+            del self._open[time]
+            if time in self._failed:
+                self._failed.discard(time)
+            else:
+                self.log.append(Settled(time))
+
+    def _forget(self) -> None:
+        oldest = min(self._open, default=self._now())
+        for rdd in self.graph.forget_before(oldest):
+            if isinstance(rdd.operation, Stored):
+                owner = rdd.id.partition("@")[0]
+                blocks = [b for split in rdd.operation.blocks for b in split]
+                self.jobs.delete([b for b in blocks if b.id.startswith(owner)])
+        for progress in self._progress.values():
+            progress.forget_before(oldest)
+
+    def _cuts_lineage(self, rdd: RDD[Any]) -> bool:
+        id, _, time = rdd.id.partition("@")
+        node = self.graph.nodes.get(id)
+        if node is None or not node.cuts_lineage:
+            return False
+        return (int(time) - node.start) % node.checkpoint_interval == 0
+
+    # -- sources -----------------------------------------------------------------------------
+
+    def received(self, stream: str, block: BlockRef) -> None:
+        """Take in a block of a push source."""
+        if stream in self.graph.nodes:
+            self.allocator.received(stream, block)
+        else:
+            self.jobs.delete([block])
+
+    def source_changed(self, state: SourceState) -> None:
+        """Take note of how a source is doing."""
+        self._source_states[state.stream] = state
+        self._publish(SourceChanged(state))
+
+    # -- questions ---------------------------------------------------------------------------
+
+    def progress_of(self, output: str) -> Progress:
+        """Return how an output, by its id or by the name it gives, gets on.
+
+        Raises:
+            NotRunning: there is none.
+        """
+        for progress in self._progress.values():
+            if output in (progress.output.id, progress.output.name):
+                return progress
+        raise NotRunning(f"there is no stream {output} on this engine; run its cell again")
+
+    def known_rdd(self, id: str) -> RDD[Any] | None:
+        """Return the RDD of a stream's batch, if it is remembered."""
+        node, _, time = id.partition("@")
+        if node not in self.graph.nodes or not time.isdigit():
+            return None
+        return self.graph.nodes[node].generated.get(int(time))
+
+    def streams(self) -> tuple[StreamStatus, ...]:
+        """Return how the named streams are doing."""
+        named = [p for p in self._progress.values() if p.output.name]
+        return tuple(p.status(self._source_of(p.output)) for p in named)
+
+    def _source_of(self, output: Output) -> str:
+        state = self._source_states.get(self.graph.stream_of(output).id)
+        return f"{state.state} {state.detail}".strip() if state else ""
+
+
+def _job_id(job: OutputJob) -> str:
+    return f"{job.output.id}@{job.time}"
+
+
+def _merge(bad: Sequence[BadRecords]) -> BadRecords | None:
+    if not bad:
+        return None
+    samples = tuple(sample for records in bad for sample in records.samples)
+    count, seen = sum(b.count for b in bad), sum(b.seen for b in bad)
+    return BadRecords(count, seen, samples[:100])

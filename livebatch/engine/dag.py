@@ -1,0 +1,166 @@
+"""From lineage to stages, and from stages to tasks.
+
+A stage is the narrow part of a lineage: it ends where rows must be divided anew, where an RDD is
+to be kept, or at the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from livebatch.block import BlockRef
+from livebatch.closures import Function
+from livebatch.rdd import RDD
+from livebatch.rdd.operation import Deferred, Shuffled, Stored
+from livebatch.wire import Answer, Divide, Keep, Purpose, Step, Task
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Tasks that can run at once, one for each split.
+
+    Attributes:
+        id: equal for the same work, so that jobs share it.
+        rdd: whose rows its tasks compute.
+        purpose: what becomes of the rows.
+        splits: which partitions.
+        parents: stages whose blocks it reads.
+    """
+
+    id: str
+    rdd: RDD[Any]
+    purpose: Purpose
+    splits: tuple[int, ...]
+    parents: tuple[str, ...]
+
+
+Outputs = Mapping[str, Sequence[BlockRef]]
+"""The blocks that stages wrote, by stage; one for each split."""
+
+
+def keep_id(rdd: RDD[Any]) -> str:
+    """Return the id of the stage that keeps an RDD."""
+    return f"{rdd.id}.keep"
+
+
+def divide_id(shuffled: RDD[Any]) -> str:
+    """Return the id of the stage that writes the map outputs of a shuffled RDD."""
+    return f"{shuffled.id}.map"
+
+
+def plan_keep(rdd: RDD[Any]) -> list[Stage]:
+    """Return the stages that keep an RDD, parents first; none if it lies in blocks already."""
+    stages: dict[str, Stage] = {}
+    _keep(rdd, stages)
+    return list(stages.values())
+
+
+def plan_answer(
+    job: str, rdd: RDD[Any], action: Function, splits: Sequence[int] | None = None
+) -> list[Stage]:
+    """Return the stages of an action, parents first; the last gives its results."""
+    stages: dict[str, Stage] = {}
+    chosen = tuple(range(rdd.num_partitions) if splits is None else splits)
+    stages[job] = Stage(job, rdd, Answer(action), chosen, _inputs(rdd, stages))
+    return list(stages.values())
+
+
+def deferred(rdd: RDD[Any]) -> list[RDD[Any]]:
+    """Return the transforms that an RDD waits for and whose own parents wait for none."""
+    found: dict[str, RDD[Any]] = {}
+    seen: set[str] = set()
+
+    def visit(node: RDD[Any]) -> bool:
+        """Whether something at or above the node has to be expanded first."""
+        if node.id in seen:
+            return node.id in waiting
+        seen.add(node.id)
+        above = [visit(parent) for parent in node.parents]
+        if isinstance(node.operation, Deferred) and not any(above):
+            found[node.id] = node
+        if isinstance(node.operation, Deferred) or any(above):
+            waiting.add(node.id)
+            return True
+        return False
+
+    waiting: set[str] = set()
+    visit(rdd)
+    return list(found.values())
+
+
+def _keep(rdd: RDD[Any], stages: dict[str, Stage]) -> str | None:
+    if isinstance(rdd.operation, Stored):
+        return None
+    id = keep_id(rdd)
+    if id not in stages:
+        parents = _parents(rdd, stages)
+        stages[id] = Stage(id, rdd, Keep(), tuple(range(rdd.num_partitions)), parents)
+    return id
+
+
+def _divide(shuffled: RDD[Any], operation: Shuffled, stages: dict[str, Stage]) -> str:
+    id, source = divide_id(shuffled), shuffled.parents[0]
+    if id not in stages:
+        splits = tuple(range(source.num_partitions))
+        stages[id] = Stage(id, source, Divide(operation), splits, _inputs(source, stages))
+    return id
+
+
+def _inputs(rdd: RDD[Any], stages: dict[str, Stage]) -> tuple[str, ...]:
+    """Plan what must be there before the rows of an RDD can be read or computed."""
+    if not rdd.persisted:
+        return _parents(rdd, stages)
+    kept = _keep(rdd, stages)
+    return (kept,) if kept else ()
+
+
+def _parents(rdd: RDD[Any], stages: dict[str, Stage]) -> tuple[str, ...]:
+    """Plan, and return the ids of, the stages that computing an RDD reads from."""
+    found: dict[str, None] = {}
+    stack, seen = [rdd], {rdd.id}
+    while stack:
+        node = stack.pop()
+        if node is not rdd and node.persisted:
+            if id := _keep(node, stages):
+                found[id] = None
+            continue
+        if isinstance(node.operation, Shuffled) and not node.operation.is_narrow(node.parents):
+            found[_divide(node, node.operation, stages)] = None
+            continue
+        fresh = [parent for parent in reversed(node.parents) if parent.id not in seen]
+        seen.update(parent.id for parent in fresh)
+        stack.extend(fresh)
+    return tuple(found)
+
+
+def make_task(stage: Stage, index: int, attempt: int, outputs: Outputs, strict: bool) -> Task:
+    """Return the task of a stage's ``index``-th split, given the blocks of the stages before."""
+    steps: list[Step] = []
+    split = stage.splits[index]
+    _add_steps(stage.rdd, split, steps, outputs, isinstance(stage.purpose, Keep))
+    return Task(f"{stage.id}.{split}.{attempt}", tuple(steps), stage.purpose, strict)
+
+
+def _add_steps(rdd: RDD[Any], split: int, steps: list[Step], outputs: Outputs, inside: bool) -> int:
+    """Append the steps that compute a partition and return the position of the last.
+
+    ``inside``: compute the RDD itself even if it is one that is kept.
+    """
+    operation = rdd.operation
+    if isinstance(operation, Stored):
+        steps.append(Step(None, split, (), operation.blocks[split]))
+    elif rdd.persisted and not inside:
+        steps.append(Step(None, split, (), (outputs[keep_id(rdd)][split],)))
+    elif isinstance(operation, Shuffled) and not operation.is_narrow(rdd.parents):
+        maps = outputs[divide_id(rdd)]
+        blocks = tuple(m.at(split) for m in maps if m.index[split] < m.index[split + 1])
+        steps.append(Step(operation, split, (), blocks))
+    else:
+        needed = [
+            _add_steps(rdd.parents[i], s, steps, outputs, False)
+            for i, s in operation.needs(split, rdd.parents)
+        ]
+        steps.append(Step(operation, split, tuple(needed)))
+    return len(steps) - 1

@@ -1,0 +1,96 @@
+"""An engine that is stepped by its caller: nothing happens between two calls."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from livebatch.clock import Clock, ManualClock, deadline
+from livebatch.engine.core import Config, Engine
+from livebatch.engine.driver import InlineDriver
+from livebatch.engine.executors.base import Executor
+from livebatch.engine.executors.inline import InlineExecutor
+from livebatch.engine.log import BatchLog, MemoryLog
+from livebatch.engine.service import Service
+from livebatch.errors import EngineError
+from livebatch.rdd import JobRunner
+from livebatch.wire import Event, Message, Stop, checked
+
+PATIENCE = 60.0
+"""Seconds to wait for an executor that gives no outcome."""
+
+
+class Stepped:
+    """A connection to an engine in the calling thread, run to rest after each request.
+
+    Args:
+        batch: the batch interval, in milliseconds.
+        clock: moved by the caller.
+        executor: where tasks run; inline if not given.
+        log: where batches are logged; in memory if not given.
+    """
+
+    def __init__(
+        self,
+        batch: int,
+        clock: Clock | None = None,
+        executor: Executor | None = None,
+        log: BatchLog | None = None,
+        strict: bool = False,
+    ) -> None:
+        self.clock = clock or ManualClock()
+        self.executor = executor or InlineExecutor()
+        self.log = log or MemoryLog()
+        self._made = [] if executor else [self.executor]
+        self._can_wait = executor is not None
+        self.driver = InlineDriver()
+        self.parallelism = self.executor.slots
+        self._events: deque[Event] = deque()
+        self._listeners: list[Callable[[Event], None]] = []
+        config = Config(batch, strict)
+        self.engine = Engine(
+            config, self.clock, self.executor, self.driver, self.log, self._events.append
+        )
+        self._service = Service(self.engine, lambda graceful: None)
+
+    def serve_driver(self, runner: JobRunner) -> None:
+        """Have the driver's functions use this runner for their RDDs' actions."""
+        self.driver.runner = runner
+
+    def request(self, message: Message) -> Message:
+        """Carry out a request, running the engine until there is a reply."""
+        replies: list[Message] = []
+        self._service.handle(message, replies.append)
+        while not replies:
+            self._poll()
+        self._dispatch()
+        return checked(replies[0])
+
+    def run(self) -> None:
+        """Begin the batches whose time has come and work until nothing is left to do."""
+        self.engine.advance()
+        while not self.engine.idle:
+            self._poll()
+        self._dispatch()
+
+    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Have a function called with every event; return a function that ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def stop(self, request: Stop) -> None:
+        """Close what this has made itself."""
+        for made in self._made:
+            made.close()
+
+    def _poll(self) -> None:
+        limit = deadline(PATIENCE if self._can_wait else 0)
+        while not self.engine.poll(limit.left() or 0):
+            if limit.passed():
+                raise EngineError("the engine has work to do, but gets nowhere")
+
+    def _dispatch(self) -> None:
+        while self._events:
+            event = self._events.popleft()
+            for listener in list(self._listeners):
+                listener(event)

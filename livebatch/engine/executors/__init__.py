@@ -1,0 +1,3 @@
+"""Where tasks run, behind one port."""
+
+from __future__ import annotations

@@ -1,0 +1,37 @@
+"""The port behind which tasks run."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from livebatch.block import BlockStore
+from livebatch.wire import Outcome, Task
+
+
+class Executor(Protocol):
+    """Runs tasks somewhere; it is told which, and says what became of them.
+
+    Attributes:
+        slots: how many tasks can run at once.
+    """
+
+    slots: int
+
+    @property
+    def store(self) -> BlockStore:
+        """Where the tasks' blocks lie."""
+
+    def submit(self, task: Task) -> None:
+        """Run a task. Its outcome comes from `poll`, exactly once unless it is killed."""
+
+    def kill(self, task: str) -> None:
+        """Stop a task if it still runs; its outcome may or may not come."""
+
+    def poll(self, timeout: float) -> list[Outcome]:
+        """Wait for outcomes, at most so many seconds, and return those there are."""
+
+    def pids(self) -> tuple[int, ...]:
+        """Return the process ids of the workers."""
+
+    def close(self) -> None:
+        """Stop everything that was started."""

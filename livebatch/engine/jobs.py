@@ -1,0 +1,229 @@
+"""From an RDD and what is wanted of it to results: expands transforms in the driver, plans
+stages, runs them, and plans again without a block that was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from livebatch.block import BlockRef
+from livebatch.closures import Function
+from livebatch.engine.dag import Stage, deferred, plan_answer, plan_keep
+from livebatch.engine.driver import Driver
+from livebatch.engine.executors.base import Executor
+from livebatch.engine.scheduler import Event as SchedulerEvent
+from livebatch.engine.scheduler import (
+    JobCancelled,
+    JobDone,
+    JobGivenUp,
+    JobSubmitted,
+    Kill,
+    Launch,
+    Release,
+    Scheduler,
+    SlotsChanged,
+    StageKept,
+)
+from livebatch.failure import Failure, describe
+from livebatch.rdd import RDD, ancestors, from_lineage, to_lineage
+from livebatch.rdd.operation import Deferred, Stored, Unioned
+from livebatch.wire import Call, CallOutcome, Raised
+
+MAX_REPLANS = 3
+
+
+@dataclass(eq=False)
+class Job:
+    """What is wanted of an RDD, and who wants it.
+
+    Attributes:
+        action: applied to each partition; None: the RDD is to be kept as blocks.
+        splits: which partitions; None: all.
+        done, failed: called once, one of them.
+    """
+
+    id: str
+    rdd: RDD[Any]
+    action: Function | None
+    done: Callable[[JobDone], None]
+    failed: Callable[[Failure], None]
+    splits: Sequence[int] | None = None
+    urgency: tuple[int, ...] = ()
+    strict: bool = False
+    replans: int = 0
+
+
+@dataclass
+class _Call:
+    done: Callable[[RDD[Any] | None], None]
+    failed: Callable[[Failure], None]
+    known: dict[str, RDD[Any]]
+
+
+class Jobs:
+    """The jobs under way.
+
+    Args:
+        cut: says of an RDD that is now stored whether to forget how it was computed.
+    """
+
+    def __init__(self, executor: Executor, driver: Driver, cut: Callable[[RDD[Any]], bool]) -> None:
+        self._executor, self._driver, self._cut = executor, driver, cut
+        self._scheduler = Scheduler()
+        self._jobs: dict[str, Job] = {}
+        self._calls: dict[str, _Call] = {}
+        self._waiting: dict[str, list[Job]] = {}
+        self._handle(SlotsChanged(executor.slots))
+
+    @property
+    def pending(self) -> int:
+        """How many jobs and calls are under way."""
+        return len(self._jobs) + len(self._calls)
+
+    def run(self, job: Job) -> None:
+        """Start a job."""
+        self._jobs[job.id] = job
+        transforms = deferred(job.rdd)
+        for rdd in transforms:
+            self._waiting.setdefault(rdd.id, []).append(job)
+            if rdd.id not in self._calls:
+                self._expand(rdd)
+        if not transforms:
+            self._submit(job)
+
+    def call(
+        self,
+        id: str,
+        function: Function,
+        time: int,
+        rdds: Sequence[RDD[Any]],
+        done: Callable[[RDD[Any] | None], None],
+        failed: Callable[[Failure], None],
+        wants_rdd: bool = False,
+    ) -> None:
+        """Have a function on RDDs called in the driver."""
+        known = {node.id: node for rdd in rdds for node in ancestors(rdd)}
+        self._calls[id] = _Call(done, failed, known)
+        self._driver.submit(Call(id, function, time, tuple(map(to_lineage, rdds)), wants_rdd))
+
+    def cancel(self, id: str) -> None:
+        """Forget a job or a call; neither of its callbacks is called."""
+        if self._jobs.pop(id, None) is not None:
+            self._handle(JobCancelled(id))
+        if self._calls.pop(id, None) is not None:
+            self._driver.cancel(id)
+
+    def poll(self, timeout: float) -> bool:
+        """Wait so many seconds for something to happen; return whether anything did."""
+        outcomes = self._driver.poll()
+        for outcome in outcomes:
+            self._called(outcome)
+        results = self._executor.poll(0 if outcomes else timeout)
+        for result in results:
+            self._handle(result)
+        return bool(outcomes or results)
+
+    # -- transforms --------------------------------------------------------------------------
+
+    def _expand(self, rdd: RDD[Any]) -> None:
+        operation = rdd.operation
+        assert isinstance(operation, Deferred)
+
+        def done(result: RDD[Any] | None) -> None:
+            assert result is not None
+            rdd.become(Unioned(), [result])
+            self._resume(rdd.id, None)
+
+        def failed(failure: Failure) -> None:
+            self._resume(rdd.id, failure)
+
+        self.call(rdd.id, operation.function, operation.time, rdd.parents, done, failed, True)
+
+    def _resume(self, id: str, failure: Failure | None) -> None:
+        for job in self._waiting.pop(id, []):
+            if job.id not in self._jobs:
+                continue
+            if failure is not None:
+                self._jobs.pop(job.id)
+                job.failed(failure)
+            elif not any(job in jobs for jobs in self._waiting.values()):
+                self.run(job)
+
+    def _called(self, outcome: CallOutcome) -> None:
+        call = self._calls.pop(outcome.call, None)
+        if call is None:
+            return
+        if isinstance(outcome, Raised):
+            call.failed(outcome.failure)
+        elif outcome.rdd is None:
+            call.done(None)
+        else:
+            runner = next((rdd.runner for rdd in call.known.values() if rdd.runner), None)
+            call.done(from_lineage(outcome.rdd, runner, call.known))
+
+    # -- stages ------------------------------------------------------------------------------
+
+    def _submit(self, job: Job) -> None:
+        try:
+            stages = self._plan(job)
+        except Exception as error:
+            del self._jobs[job.id]
+            job.failed(describe(error))
+            return
+        if stages:
+            self._handle(JobSubmitted(job.id, stages, job.urgency, job.strict))
+        else:
+            del self._jobs[job.id]
+            job.done(JobDone(job.id, (), 0.0, ()))
+
+    def _plan(self, job: Job) -> list[Stage]:
+        if job.action is None:
+            return plan_keep(job.rdd)
+        return plan_answer(job.id, job.rdd, job.action, job.splits)
+
+    def _handle(self, event: SchedulerEvent) -> None:
+        for command in self._scheduler.handle(event):
+            match command:
+                case Launch():
+                    self._executor.submit(command.task)
+                case Kill():
+                    self._executor.kill(command.task)
+                case StageKept():
+                    rdd = command.stage.rdd
+                    rdd.store(command.blocks, self._cut(rdd))
+                case Release():
+                    self.delete(command.blocks)
+                case JobDone():
+                    self._jobs.pop(command.job).done(command)
+                case JobGivenUp():
+                    self._given_up(command)
+
+    def _given_up(self, command: JobGivenUp) -> None:
+        job = self._jobs[command.job]
+        if command.lost is not None and job.replans < MAX_REPLANS:
+            job.replans += 1
+            if _without(job.rdd, command.lost):
+                self._submit(job)
+                return
+        del self._jobs[command.job]
+        job.failed(command.failure)
+
+    def delete(self, blocks: Sequence[BlockRef]) -> None:
+        """Delete blocks."""
+        for block in blocks:
+            if block.inline is None:
+                self._executor.store.delete(block.id)
+
+
+def _without(rdd: RDD[Any], lost: str) -> bool:
+    """Have what was stored in a lost block computed anew; False if that cannot be done.
+
+    A block that no RDD is stored in is a shuffle's, which is written again in any case.
+    """
+    for node in ancestors(rdd):
+        if isinstance(node.operation, Stored):
+            ids = {block.id for blocks in node.operation.blocks for block in blocks}
+            if lost in ids:
+                return node.restore()
+    return True

@@ -1,0 +1,69 @@
+"""How one output gets on with its batches, which it takes in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from livebatch.graph import Job, Output
+from livebatch.interval import Millis
+from livebatch.rdd import RDD
+from livebatch.wire import Batch, StreamStatus
+
+
+@dataclass
+class Progress:
+    """An output's queue, what it does now, and the settled batches it keeps."""
+
+    output: Output
+    slide: Millis
+    queue: deque[Job] = field(default_factory=deque)
+    current: Job | None = None
+    settled: deque[tuple[Batch, RDD[Any]]] = field(default_factory=deque)
+    batches: int = 0
+    bad: int = 0
+    error: str | None = None
+
+    def next(self) -> Job | None:
+        """Return the next batch to work on, unless one is being worked on."""
+        if self.current is not None or not self.queue:
+            return None
+        self.current = self.queue.popleft()
+        return self.current
+
+    def finished(self, batch: Batch, rdd: RDD[Any]) -> None:
+        """Take note of a settled batch; keep it if the output keeps any."""
+        self.current, self.error = None, None
+        self.batches += 1
+        self.bad += batch.bad.count if batch.bad else 0
+        if self.output.function is None:
+            self.settled.append((batch, rdd))
+
+    def failed(self, reason: str) -> None:
+        """Take note that the current batch failed."""
+        self.current, self.error = None, reason
+
+    def forget_before(self, time: Millis) -> None:
+        """Drop settled batches that are no longer kept, but not the newest."""
+        while len(self.settled) > 1 and self.settled[0][0].time <= time - self.output.retain:
+            self.settled.popleft()
+
+    def after(self, time: Millis, limit: int) -> list[tuple[Batch, RDD[Any]]]:
+        """Return the newest settled batches after a time, at most so many, oldest first."""
+        return [item for item in self.settled if item[0].time > time][-limit:]
+
+    def status(self, source: str) -> StreamStatus:
+        """Return how the stream that the output names is doing."""
+        last = self.settled[-1][0] if self.settled else None
+        return StreamStatus(
+            name=self.output.name or self.output.id,
+            slide=self.slide,
+            batches=self.batches,
+            rows=last.rows if last else 0,
+            last=last.time if last else None,
+            delay=last.delay if last else 0,
+            bad=self.bad,
+            error=self.error,
+            source=source,
+        )

@@ -1,0 +1,303 @@
+"""Which task runs when: a state machine, events in, commands out. It knows no process, no clock
+and no store, so retries, lost workers and cancelled jobs are tested as plain values."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from livebatch.block import BlockRef
+from livebatch.engine.dag import Stage, make_task
+from livebatch.failure import Failure
+from livebatch.wire import BadRecords, Done, Failed, Lost, Task
+
+MAX_LOST = 4
+"""A task that was running when so many workers died is given up."""
+
+MAX_BAD = 0.01
+"""A stage fails if functions raise on more than this share of its records."""
+
+
+# -- events ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class JobSubmitted:
+    """A job: its stages, parents first, the last of which is its result.
+
+    Attributes:
+        urgency: jobs with a smaller one go first; ties in order of submission.
+    """
+
+    job: str
+    stages: Sequence[Stage]
+    urgency: tuple[int, ...] = ()
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class JobCancelled:
+    """Nobody wants a job's result any more."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class SlotsChanged:
+    """So many tasks can run at once."""
+
+    slots: int
+
+
+Event: TypeAlias = JobSubmitted | JobCancelled | SlotsChanged | Done | Failed | Lost
+
+
+# -- commands --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Run a task."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Stop a task; its outcome is of no interest."""
+
+    task: str
+
+
+@dataclass(frozen=True)
+class StageKept:
+    """All blocks of an RDD that is to be kept have been written."""
+
+    stage: Stage
+    blocks: tuple[BlockRef, ...]
+
+
+@dataclass(frozen=True)
+class Release:
+    """Blocks that no job needs any more."""
+
+    blocks: tuple[BlockRef, ...]
+
+
+@dataclass(frozen=True)
+class JobDone:
+    """A job's result is there: an outcome for each split of its last stage."""
+
+    job: str
+    outcomes: tuple[Done, ...]
+    seconds: float
+    bad: tuple[BadRecords, ...]
+
+
+@dataclass(frozen=True)
+class JobGivenUp:
+    """A job failed. ``lost``: it missed this block, and can be planned again without it."""
+
+    job: str
+    failure: Failure
+    lost: str | None = None
+
+
+Command: TypeAlias = Launch | Kill | StageKept | Release | JobDone | JobGivenUp
+
+
+# -- state -----------------------------------------------------------------------------------
+
+
+@dataclass
+class _Stage:
+    stage: Stage
+    waits: set[str]
+    pending: deque[int]
+    done: dict[int, Done] = field(default_factory=dict)
+    running: dict[str, int] = field(default_factory=dict)
+    lost: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.done) == len(self.stage.splits)
+
+
+def _too_many_bad(state: _Stage) -> Failure | None:
+    """Return the first failure of a stage if functions raised on over 1 % of its records (a
+    single one among others is never too many)."""
+    found = [done.bad for done in state.done.values() if done.bad]
+    count, seen = sum(bad.count for bad in found), sum(bad.seen for bad in found)
+    if count <= max(MAX_BAD * seen, 1 if seen > 1 else 0):
+        return None
+    return found[0].samples[0]
+
+
+@dataclass
+class _Job:
+    event: JobSubmitted
+    rank: tuple[tuple[int, ...], int]
+
+    @property
+    def result(self) -> str:
+        return self.event.stages[-1].id
+
+
+class Scheduler:
+    """Runs jobs' stages over a number of slots; jobs that need the same stage share it."""
+
+    def __init__(self, slots: int = 0) -> None:
+        self._slots = slots
+        self._stages: dict[str, _Stage] = {}
+        self._jobs: dict[str, _Job] = {}
+        self._running: dict[str, str] = {}
+        self._submitted = 0
+        self._launched = 0
+        self._commands: list[Command] = []
+
+    @property
+    def jobs(self) -> Iterable[str]:
+        """The jobs under way."""
+        return self._jobs.keys()
+
+    @property
+    def running(self) -> int:
+        """How many tasks run."""
+        return len(self._running)
+
+    def handle(self, event: Event) -> list[Command]:
+        """Take note of what happened and return what is to be done."""
+        match event:
+            case JobSubmitted():
+                self._submit(event)
+            case JobCancelled():
+                self._drop(event.job)
+            case SlotsChanged():
+                self._slots = event.slots
+            case Done():
+                self._done(event)
+            case Failed():
+                self._failed(event)
+            case Lost():
+                self._lost(event)
+        self._launch()
+        commands, self._commands = self._commands, []
+        return commands
+
+    def _submit(self, event: JobSubmitted) -> None:
+        self._submitted += 1
+        self._jobs[event.job] = _Job(event, (event.urgency, self._submitted))
+        for stage in event.stages:
+            if stage.id not in self._stages:
+                waits = {p for p in stage.parents if not self._is_complete(p)}
+                pending = deque(range(len(stage.splits)))
+                self._stages[stage.id] = _Stage(stage, waits, pending)
+                if not stage.splits:
+                    self._completed(stage.id)
+        self._settle()
+
+    def _is_complete(self, stage: str) -> bool:
+        return stage in self._stages and self._stages[stage].complete
+
+    def _done(self, event: Done) -> None:
+        found = self._take(event.task)
+        if found is None:
+            return
+        state, index = found
+        state.done[index] = event
+        if state.complete and (failure := _too_many_bad(state)):
+            self._give_up(state.stage.id, failure, None)
+        elif state.complete:
+            self._completed(state.stage.id)
+            self._settle()
+
+    def _completed(self, id: str) -> None:
+        state = self._stages[id]
+        if id.endswith(".keep"):
+            blocks = tuple(b for i in range(len(state.done)) if (b := state.done[i].block))
+            self._commands.append(StageKept(state.stage, blocks))
+        for other in self._stages.values():
+            other.waits.discard(id)
+
+    def _settle(self) -> None:
+        """Report the jobs whose result is complete."""
+        for name, job in list(self._jobs.items()):
+            state = self._stages[job.result]
+            if state.complete and not state.waits:
+                needed = [self._stages[s.id] for s in job.event.stages]
+                outcomes = [done for s in needed for done in s.done.values()]
+                result = tuple(state.done[i] for i in range(len(state.done)))
+                seconds = sum(done.seconds for done in outcomes)
+                bad = tuple(done.bad for done in outcomes if done.bad)
+                self._commands.append(JobDone(name, result, seconds, bad))
+                self._drop(name)
+
+    def _failed(self, event: Failed) -> None:
+        found = self._take(event.task)
+        if found is not None:
+            self._give_up(found[0].stage.id, event.failure, event.lost)
+
+    def _lost(self, event: Lost) -> None:
+        found = self._take(event.task)
+        if found is None:
+            return
+        state, index = found
+        state.lost[index] = state.lost.get(index, 0) + 1
+        if state.lost[index] < MAX_LOST:
+            state.pending.appendleft(index)
+            return
+        reason = f"{MAX_LOST} workers died while they ran one of its tasks ({event.reason})"
+        self._give_up(state.stage.id, Failure("WorkerDied", reason), None)
+
+    def _give_up(self, stage: str, failure: Failure, lost: str | None) -> None:
+        for name, job in list(self._jobs.items()):
+            if any(s.id == stage for s in job.event.stages):
+                self._commands.append(JobGivenUp(name, failure, lost))
+                self._drop(name)
+
+    def _take(self, task: str) -> tuple[_Stage, int] | None:
+        """Return the stage and index of a running task, which runs no more."""
+        stage = self._running.pop(task, None)
+        if stage is None:
+            return None
+        state = self._stages[stage]
+        return state, state.running.pop(task)
+
+    def _drop(self, job: str) -> None:
+        """Forget a job and the stages that only it needed."""
+        if self._jobs.pop(job, None) is None:
+            return
+        needed = {s.id for other in self._jobs.values() for s in other.event.stages}
+        for id in [id for id in self._stages if id not in needed]:
+            state = self._stages.pop(id)
+            for task in state.running:
+                del self._running[task]
+                self._commands.append(Kill(task))
+            if id.endswith(".map"):
+                blocks = tuple(done.block for done in state.done.values() if done.block)
+                self._commands.append(Release(blocks))
+
+    def _launch(self) -> None:
+        ready = [
+            (job.rank, stage.id, job.event.strict)
+            for job in self._jobs.values()
+            for stage in job.event.stages
+        ] if len(self._running) < self._slots else []  # fmt: skip
+        for _, id, strict in sorted(ready):
+            state = self._stages[id]
+            while state.pending and not state.waits and len(self._running) < self._slots:
+                self._start(state, state.pending.popleft(), strict)
+
+    def _start(self, state: _Stage, index: int, strict: bool) -> None:
+        outputs = {
+            id: [block for i in range(len(s.done)) if (block := s.done[i].block) is not None]
+            for id in state.stage.parents
+            if (s := self._stages.get(id)) is not None
+        }
+        self._launched += 1
+        task = make_task(state.stage, index, self._launched, outputs, strict)
+        state.running[task.id] = index
+        self._running[task.id] = state.stage.id
+        self._commands.append(Launch(task))

@@ -1,0 +1,124 @@
+"""What clients and the driver may ask of the engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from livebatch.engine.core import AD_HOC, Engine
+from livebatch.engine.jobs import Job
+from livebatch.errors import LivebatchError
+from livebatch.failure import Failure
+from livebatch.rdd import RDD, Lineage, from_lineage
+from livebatch.wire import (
+    Answers,
+    Batches,
+    CancelJob,
+    Define,
+    Discard,
+    EngineStatus,
+    Message,
+    Offer,
+    Ok,
+    Refused,
+    Remove,
+    RunJob,
+    Settled,
+    Start,
+    Status,
+    Stop,
+)
+
+Reply = Callable[[Message], None]
+
+
+class Service:
+    """Answers requests, each once, at once or when a job is done.
+
+    Args:
+        stop: called with whether to finish what was received first.
+    """
+
+    def __init__(self, engine: Engine, stop: Callable[[bool], None]) -> None:
+        self._engine, self._stop = engine, stop
+
+    def handle(self, request: Message, reply: Reply) -> None:
+        """Carry out a request and reply to it."""
+        try:
+            answer = self._answer(request, reply)
+        except LivebatchError as error:
+            answer = Refused(type(error).__name__, str(error))
+        if answer is not None:
+            reply(answer)
+
+    def _answer(self, request: Message, reply: Reply) -> Message | None:
+        engine = self._engine
+        match request:
+            case Define():
+                engine.define(request.nodes, request.outputs)
+            case Remove():
+                engine.remove(request.name)
+            case Discard():
+                engine.discard(request.output)
+            case Start():
+                engine.start()
+            case Stop():
+                self._stop(request.graceful)
+            case Offer():
+                rdds = [self._rdd(lineage) for lineage in request.rdds]
+                engine.allocator.offered(request.stream, rdds)
+            case CancelJob():
+                engine.jobs.cancel(request.id)
+            case Settled():
+                found = engine.progress_of(request.output).after(request.after, request.limit)
+                return Batches(tuple(batch for batch, _ in found))
+            case Status():
+                return self._status()
+            case RunJob():
+                self._run(request, reply)
+                return None
+            case _:
+                return Refused("EngineError", f"{type(request).__name__} is not a request")
+        return Ok()
+
+    def _run(self, request: RunJob, reply: Reply) -> None:
+        def done(result: Any) -> None:
+            reply(Answers(tuple(outcome.answer for outcome in result.outcomes)))
+
+        self._engine.jobs.run(
+            Job(
+                request.id,
+                self._rdd(request.lineage),
+                request.action,
+                done,
+                partial(_refuse, reply),
+                request.splits,
+                urgency=(AD_HOC,),
+                strict=True,
+            )
+        )
+
+    def _rdd(self, lineage: Lineage) -> RDD[Any]:
+        known = {
+            item.id: rdd for item in lineage if (rdd := self._engine.known_rdd(item.id)) is not None
+        }
+        return from_lineage(lineage, self._engine.runner, known)
+
+    def _status(self) -> EngineStatus:
+        engine = self._engine
+        return EngineStatus(
+            batch=engine.config.batch,
+            running=engine.tick is not None,
+            now=engine.clock.now(),
+            workers=engine.executor.pids(),
+            streams=engine.streams(),
+            stored=engine.executor.store.used(),
+            pending=engine.jobs.pending,
+            pid=os.getpid(),
+        )
+
+
+def _refuse(reply: Reply, failure: Failure) -> None:
+    reply(Refused("JobFailed", f"{failure.kind}: {failure.message}", failure))

@@ -1,0 +1,123 @@
+"""Carrying out one task, in a worker process or wherever else user code may run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from livebatch.block import BlockStore, dumps, encode, encode_segments, read_rows
+from livebatch.clock import stopwatch
+from livebatch.closures import Builtin, load
+from livebatch.errors import BlockLost
+from livebatch.failure import Failure, describe
+from livebatch.rdd.operation import (
+    AnyOperation,
+    Filtered,
+    FlatMapped,
+    Mapped,
+    PartitionsMapped,
+    Rows,
+    Shuffled,
+)
+from livebatch.wire import Answer, BadRecords, Divide, Done, Failed, Step, Task
+
+SAMPLES = 100
+"""So many bad records of a task are kept with their tracebacks."""
+
+_BY_RECORD = {"on_value", "each_on_value", "with_key"}
+
+
+def run_task(task: Task, store: BlockStore) -> Done | Failed:
+    """Carry out a task: first as fast as it goes; if a function raises, again record by record,
+    leaving out those that it raises on. Whether those are too many, the scheduler decides."""
+    begun = stopwatch()
+    try:
+        try:
+            done = _finish(task, _rows(task.steps, store, None), store)
+        except BlockLost:
+            raise
+        except Exception:
+            if task.strict or not any(map(_is_by_record, task.steps)):
+                raise
+            guard = Guard()
+            done = _finish(task, _rows(task.steps, store, guard), store)
+            done = msgspec.structs.replace(done, bad=guard.found())
+    except BlockLost as error:
+        return Failed(task.id, describe(error), error.block_id)
+    except Exception as error:
+        return Failed(task.id, describe(error))
+    return msgspec.structs.replace(done, seconds=stopwatch() - begun)
+
+
+def _finish(task: Task, rows: Rows, store: BlockStore) -> Done:
+    if isinstance(task.purpose, Answer):
+        return Done(task.id, answer=dumps(load(task.purpose.function)(rows)))
+    if isinstance(task.purpose, Divide):
+        segments = task.purpose.shuffle.divide(rows)
+        return Done(task.id, store.put(encode_segments(segments), task.id))
+    return Done(task.id, store.put(encode(list(rows)), task.id))
+
+
+def _rows(steps: tuple[Step, ...], store: BlockStore, guard: Guard | None) -> Rows:
+    results: list[Rows] = []
+    for step in steps:
+        inputs = [results[i] for i in step.inputs]
+        if step.blocks or not inputs:
+            inputs.append(_stored(step, store))
+        results.append(_compute(step, inputs, guard))
+    return results[-1]
+
+
+def _stored(step: Step, store: BlockStore) -> Rows:
+    return chain.from_iterable(read_rows(block, store) for block in step.blocks)
+
+
+def _compute(step: Step, inputs: list[Rows], guard: Guard | None) -> Rows:
+    operation = step.operation
+    if operation is None:
+        return inputs[0]
+    if guard is not None and _is_by_record(step):
+        return guard.each(operation, step.split, inputs[0])
+    if isinstance(operation, Shuffled) and step.inputs:
+        return operation.compute_narrow(inputs)
+    return operation.compute(step.split, inputs)
+
+
+def _is_by_record(step: Step) -> bool:
+    """Return whether an operation treats each record by itself, so that one can be left out."""
+    operation = step.operation
+    if isinstance(operation, PartitionsMapped):
+        function = operation.function
+        return isinstance(function, Builtin) and function.name in _BY_RECORD
+    return isinstance(operation, (Mapped, Filtered, FlatMapped))
+
+
+class Guard:
+    """Runs operations record by record and collects those that are raised on."""
+
+    def __init__(self) -> None:
+        self._count = self._seen = 0
+        self._samples: list[Failure] = []
+
+    def each(self, operation: AnyOperation, split: int, rows: Rows) -> Iterator[Any]:
+        seen = 0
+        for row in rows:
+            seen += 1
+            try:
+                results = list(operation.compute(split, [iter((row,))]))
+            except Exception as error:
+                self._count += 1
+                if len(self._samples) < SAMPLES:
+                    self._samples.append(describe(error, row))
+                continue
+            yield from results
+        self._seen = max(self._seen, seen)
+
+    def found(self) -> BadRecords | None:
+        """Return the bad records, if there were any."""
+        if not self._count:
+            return None
+        return BadRecords(self._count, self._seen, tuple(self._samples))
