@@ -1,0 +1,204 @@
+"""The client's side of an engine: requests, events, and jobs."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import count
+from typing import Any, Protocol
+
+from livebatch.closures import Function
+from livebatch.errors import EngineLost
+from livebatch.interval import Millis, to_datetime
+from livebatch.rdd import RDD, stored, to_lineage
+from livebatch.transport import Line, Subscriber
+from livebatch.wire import (
+    Answers,
+    Batch,
+    Batches,
+    BatchSettled,
+    CancelJob,
+    Event,
+    Hello,
+    Message,
+    RunJob,
+    Settled,
+    Status,
+    Stop,
+    Welcome,
+    checked,
+)
+
+Listener = Callable[[Event], None]
+
+
+class Connection(Protocol):
+    """A line to an engine."""
+
+    @property
+    def parallelism(self) -> int:
+        """How many partitions the engine makes when not told."""
+
+    def request(self, message: Message) -> Message:
+        """Send a request and return the reply.
+
+        Raises:
+            LivebatchError: the engine refuses, with the class and message it refuses with.
+            EngineLost: the engine is gone.
+        """
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Have a function called with every event; return a function that ends that."""
+
+    def serve_driver(self, runner: ClientRunner) -> None:
+        """Have driver functions that run in this thread use this runner."""
+
+    def stop(self, request: Stop) -> None:
+        """Stop the engine, if it is this process's to stop, and hang up."""
+
+
+class RemoteConnection:
+    """A line to an engine in another process, or in another thread of this one.
+
+    Requests may be made from any thread; listeners are called in a thread of their own.
+
+    Args:
+        router: the engine's address for requests.
+        events: the address at which it publishes events.
+        alive: says whether the engine still runs.
+    """
+
+    def __init__(self, router: str, events: str, alive: Callable[[], bool]) -> None:
+        self._router, self._events, self._alive = router, events, alive
+        self._local = threading.local()
+        self._lines: list[Line] = []
+        self._listeners: list[Listener] = []
+        self._ear: threading.Thread | None = None
+        self._closed = threading.Event()
+        self._welcome: Welcome | None = None
+
+    @property
+    def parallelism(self) -> int:
+        if self._welcome is None:
+            self.request(Status())
+        assert self._welcome is not None
+        return self._welcome.parallelism
+
+    def request(self, message: Message) -> Message:
+        line = getattr(self._local, "line", None)
+        if line is None:
+            hello = Hello("client", threading.current_thread().name, os.getpid())
+            line = self._local.line = Line(self._router, hello, self._alive)
+            self._lines.append(line)
+            received = line.receive()
+            assert received is not None
+            assert isinstance(received[1], Welcome)
+            self._welcome = received[1]
+        return checked(line.request(message))
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        self._listeners.append(listener)
+        if self._ear is None:
+            subscription = Subscriber(self._events)
+            self._ear = threading.Thread(
+                target=self._hear, args=[subscription], daemon=True, name="livebatch-events"
+            )
+            self._ear.start()
+        return lambda: self._listeners.remove(listener)
+
+    def _hear(self, events: Subscriber) -> None:
+        while not self._closed.is_set():
+            event = events.receive(0.2)
+            if isinstance(event, Event):
+                for listener in list(self._listeners):
+                    listener(event)
+        events.close()
+
+    def serve_driver(self, runner: ClientRunner) -> None:
+        pass  # the engine has a driver of its own
+
+    def stop(self, request: Stop) -> None:
+        with suppress(EngineLost):
+            self.request(request)
+        self.close()
+
+    def close(self) -> None:
+        self._closed.set()
+        if self._ear is not None and self._ear is not threading.current_thread():
+            self._ear.join()
+        for line in self._lines:
+            line.close()
+        self._lines.clear()
+        self._local = threading.local()
+
+
+class ClientRunner:
+    """Carries out RDD actions by asking an engine."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection, self._name = connection, name
+        self._numbers = count(1)
+
+    @property
+    def default_parallelism(self) -> int:
+        return self._connection.parallelism
+
+    def run(self, rdd: RDD[Any], action: Function, splits: Sequence[int] | None) -> list[Any]:
+        job = f"{self._name}.job{next(self._numbers)}"
+        chosen = None if splits is None else tuple(splits)
+        try:
+            reply = self._connection.request(RunJob(job, to_lineage(rdd), action, chosen))
+        except KeyboardInterrupt:
+            self._connection.request(CancelJob(job))
+            raise
+        assert isinstance(reply, Answers)
+        return [pickle.loads(result) for result in reply.results]
+
+
+class Subscription:
+    """Calls a function with each settled batch of an output: every one, in order, each once.
+
+    Events only say that there is something new; what it is, the engine is asked.
+
+    Args:
+        function: takes (batch time as an aware datetime, RDD).
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        runner: ClientRunner,
+        output: str,
+        function: Callable[[Any, RDD[Any]], None],
+    ) -> None:
+        self._connection, self._runner = connection, runner
+        self._output, self._function = output, function
+        self._last: Millis = 0
+        self._end = connection.listen(self._heard)
+
+    def _heard(self, event: Event) -> None:
+        if isinstance(event, BatchSettled) and event.batch.output == self._output:
+            for batch in self.fetch(event.batch):
+                self._function(to_datetime(batch.time), batch_rdd(batch, self._runner))
+
+    def fetch(self, newest: Batch) -> Sequence[Batch]:
+        """Return the batches since the last call, up to the newest."""
+        if newest.time <= self._last:
+            return ()
+        reply = self._connection.request(Settled(self._output, self._last, 1_000_000))
+        assert isinstance(reply, Batches)
+        found = [batch for batch in reply.batches if batch.time <= newest.time] or [newest]
+        self._last = newest.time
+        return found
+
+    def close(self) -> None:
+        """Call the function no more."""
+        self._end()
+
+
+def batch_rdd(batch: Batch, runner: ClientRunner) -> RDD[Any]:
+    """Return a settled batch as an RDD."""
+    return stored(batch.blocks, runner, id=batch.rdd)

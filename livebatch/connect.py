@@ -1,0 +1,140 @@
+"""Starting an engine, or finding one, and getting a line to it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from livebatch.client import Connection, RemoteConnection
+from livebatch.driver import DriverLoop
+from livebatch.engine.child import Child
+from livebatch.engine.runtime import ConnectionFile, find_engine, is_alive, runtime_dir
+from livebatch.engine.server import Server, Settings
+from livebatch.errors import EngineLost
+from livebatch.interval import Millis
+from livebatch.wire import Stop
+
+EngineKind: TypeAlias = Literal["process", "embedded"]
+
+
+def connect(
+    kind: EngineKind, batch: Millis, workers: int | None, strict: bool, linger: float | None = None
+) -> Connection:
+    """Start an engine and return a line to it.
+
+    Raises:
+        EngineLost: it could not be started; the message says why.
+    """
+    name = f"lb{os.getpid()}-{os.urandom(2).hex()}"
+    settings = Settings(name, batch, workers or 0, strict, linger)
+    return start_process(settings) if kind == "process" else EmbeddedConnection(settings)
+
+
+def attach(name: str | None = None) -> RemoteConnection:
+    """Return a line to an engine that runs.
+
+    Args:
+        name: which; the only one if not told.
+
+    Raises:
+        NotRunning: there is none.
+        EngineError: there are several, and none was named.
+    """
+    return _line_to(find_engine(name))
+
+
+def _line_to(found: ConnectionFile) -> RemoteConnection:
+    return RemoteConnection(found.router, found.publisher, partial(is_alive, found))
+
+
+def start_process(settings: Settings) -> OwnedConnection:
+    """Start an engine process and return a line to it.
+
+    Raises:
+        EngineLost: it could not be started; the message says why.
+    """
+    ours, theirs = os.pipe()
+    log = runtime_dir() / f"{settings.name}.log"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment["LIVEBATCH_READY"] = str(theirs)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "livebatch.engine", msgspec.json.encode(settings).decode()],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[theirs],
+            env=environment,
+            start_new_session=True,
+        )
+    os.close(theirs)
+    with os.fdopen(ours) as ready:
+        said = ready.read()
+    if said != "ready":
+        process.wait()
+        raise EngineLost(f"the engine could not start: {said or _tail(log)}")
+    return OwnedConnection(find_engine(settings.name), process, log)
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+
+
+class OwnedConnection(RemoteConnection):
+    """A line to an engine process that this process has started, and stops when it exits.
+
+    Attributes:
+        found: how others reach the engine.
+    """
+
+    def __init__(self, found: ConnectionFile, process: subprocess.Popen[bytes], log: Path) -> None:
+        super().__init__(found.router, found.publisher, lambda: process.poll() is None)
+        self.found, self._process, self._log = found, process, log
+        atexit.register(self.stop, Stop())
+
+    def stop(self, request: Stop) -> None:
+        atexit.unregister(self.stop)
+        super().stop(request)
+        self._process.wait()
+        self._log.unlink(missing_ok=True)
+
+
+class EmbeddedConnection(RemoteConnection):
+    """A line to an engine that runs in a thread of this process, and its driver in another."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._running = threading.Event()
+        self._driver: threading.Thread | None = None
+        self._server = Server(settings, self._start_driver)
+        self._thread = threading.Thread(
+            target=self._server.run, args=[self._running.set], daemon=True, name="livebatch-engine"
+        )
+        self._thread.start()
+        while not self._running.wait(0.1):
+            if not self._thread.is_alive():
+                raise EngineLost("the engine could not start; its traceback is above")
+        found = self._server.connection
+        super().__init__(found.router, found.publisher, self._thread.is_alive)
+        self.found = found
+        atexit.register(self.stop, Stop())
+
+    def _start_driver(self, router: str, events: str) -> Child | None:
+        loop = DriverLoop(router, events, self._thread.is_alive)
+        self._driver = threading.Thread(target=loop.run, daemon=True, name="livebatch-driver")
+        self._driver.start()
+        return None
+
+    def stop(self, request: Stop) -> None:
+        atexit.unregister(self.stop)
+        super().stop(request)
+        self._thread.join()
+        if self._driver is not None:
+            self._driver.join()

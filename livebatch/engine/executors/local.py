@@ -1,0 +1,125 @@
+"""Runs tasks in worker processes on this machine."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from livebatch.clock import Deadline, deadline
+from livebatch.engine.child import GRACE, Child
+from livebatch.engine.store import SharedMemoryStore
+from livebatch.transport import Hub, Peer
+from livebatch.wire import AnyMessage, Done, Failed, Hello, Lost, Outcome, Task
+
+
+@dataclass(eq=False)
+class _Worker:
+    child: Child
+    peer: Peer | None = None
+    task: str | None = None
+    unwanted: bool = False
+    killed: Deadline = field(default_factory=lambda: deadline(None))
+
+
+class LocalExecutor:
+    """A number of worker processes; one that dies is replaced.
+
+    Args:
+        hub: where workers call in.
+        address: the hub's.
+        directory: of the blocks.
+        budget: bytes that blocks may take.
+        workers: how many.
+    """
+
+    def __init__(self, hub: Hub, address: str, directory: Path, budget: int, workers: int) -> None:
+        self.store = SharedMemoryStore(directory, budget)
+        self.slots = workers
+        self._hub = hub
+        self._args = (address, str(directory), str(budget))
+        self._queue: deque[Task] = deque()
+        self._outcomes: list[Outcome] = []
+        self._workers: list[_Worker] = []
+        hub.serve("worker", self._heard)
+        for _ in range(workers):
+            self._start()
+
+    def _start(self) -> None:
+        worker = _Worker(Child("livebatch.engine.worker", *self._args))
+        self._workers.append(worker)
+        self._hub.watch(worker.child.end, lambda: self._ended(worker))
+
+    def submit(self, task: Task) -> None:
+        self._queue.append(task)
+        self._assign()
+
+    def kill(self, task: str) -> None:
+        self._queue = deque(item for item in self._queue if item.id != task)
+        for worker in self._workers:
+            if worker.task == task and not worker.unwanted:
+                worker.unwanted, worker.killed = True, deadline(GRACE / 4)
+                worker.child.interrupt()
+
+    def poll(self, timeout: float) -> list[Outcome]:
+        stuck = [worker for worker in self._workers if worker.unwanted]
+        self._hub.poll(min(timeout, 0.1) if stuck else timeout)
+        for worker in stuck:
+            if worker.unwanted and worker.killed.passed():
+                worker.child.kill()
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def pids(self) -> tuple[int, ...]:
+        return tuple(worker.child.pid for worker in self._workers)
+
+    @property
+    def ready(self) -> bool:
+        """Whether all workers have called in."""
+        return all(worker.peer is not None for worker in self._workers)
+
+    def close(self) -> None:
+        for worker in self._workers:
+            self._hub.unwatch(worker.child.end)
+            worker.child.kill()
+        for worker in self._workers:
+            worker.child.close()
+        self._workers.clear()
+
+    # -- what workers say --------------------------------------------------------------------
+
+    def _heard(self, peer: Peer, tag: bytes, message: AnyMessage) -> None:
+        if isinstance(message, Hello):
+            for worker in self._workers:
+                if worker.child.pid == message.pid:
+                    worker.peer = peer
+        elif isinstance(message, (Done, Failed)):
+            for worker in self._workers:
+                if worker.peer == peer:
+                    self._finished(worker, message)
+        self._assign()
+
+    def _finished(self, worker: _Worker, outcome: Done | Failed) -> None:
+        if not worker.unwanted:
+            self._outcomes.append(outcome)
+        worker.task, worker.unwanted = None, False
+
+    def _ended(self, worker: _Worker) -> None:
+        """A worker process has ended: its task is lost, and another takes its place."""
+        self._workers.remove(worker)
+        worker.child.close()
+        self.store.forget_writer(worker.child.pid)
+        if worker.peer is not None:
+            self._hub.forget(worker.peer)
+        if worker.task is not None and not worker.unwanted:
+            self._outcomes.append(Lost(worker.task))
+        self._start()
+
+    def _assign(self) -> None:
+        for worker in self._workers:
+            if not self._queue:
+                return
+            if worker.peer is not None and worker.task is None:
+                task = self._queue.popleft()
+                worker.task = task.id
+                self._hub.send(worker.peer, task)

@@ -1,0 +1,171 @@
+"""An engine with its sockets and processes: the loop of the engine process."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Event as Flag
+
+import msgspec
+
+from livebatch._version import __version__
+from livebatch.clock import SystemClock, deadline
+from livebatch.engine.child import Child
+from livebatch.engine.core import Config, Engine
+from livebatch.engine.driver_host import DriverHost
+from livebatch.engine.executors.local import LocalExecutor
+from livebatch.engine.limits import cpu_count, memory_limit
+from livebatch.engine.log import FileLog
+from livebatch.engine.process import ProcessIdentity
+from livebatch.engine.receiving import ReceiverHost
+from livebatch.engine.runtime import (
+    ConnectionFile,
+    clean_stale,
+    runtime_dir,
+    shared_memory_dir,
+    socket_address,
+)
+from livebatch.engine.service import Service
+from livebatch.engine.store import remove_directory
+from livebatch.interval import Millis
+from livebatch.transport import Hub, Peer
+from livebatch.wire import AnyMessage, Hello, Welcome
+
+SHARE = 0.25
+"""The part of the memory that blocks may take."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What an engine process is told when it starts.
+
+    Attributes:
+        name: of the engine.
+        batch: the batch interval, in milliseconds.
+        workers: how many worker processes; 0: one for each CPU.
+        strict: fail a batch at the first record that a function raises on.
+        linger: seconds without a client after which it stops; None: never.
+    """
+
+    name: str
+    batch: Millis
+    workers: int = 0
+    strict: bool = False
+    linger: float | None = 600.0
+
+
+class Server:
+    """An engine that others can reach.
+
+    Args:
+        start_driver: starts a driver, given the addresses for requests and for events.
+    """
+
+    def __init__(
+        self, settings: Settings, start_driver: Callable[[str, str], Child | None]
+    ) -> None:
+        clean_stale()
+        self._settings = settings
+        self._directory = shared_memory_dir(settings.name)
+        router = socket_address(settings.name, "router")
+        events = socket_address(settings.name, "events")
+        workers = settings.workers or cpu_count()
+        budget = int(memory_limit() * SHARE)
+        self.hub = Hub(router, events)
+        self.executor = LocalExecutor(self.hub, router, self._directory, budget, workers)
+        self._driver = DriverHost(self.hub, lambda: start_driver(router, events))
+        self._receivers = ReceiverHost(self.hub, router, self._directory, budget, settings.batch)
+        self.log_path = runtime_dir() / f"{settings.name}.batches"
+        self.log_path.unlink(missing_ok=True)
+        self.engine = Engine(
+            Config(settings.batch, settings.strict), SystemClock(), self.executor, self._driver,
+            FileLog(self.log_path), self.hub.publish, self._receivers,
+        )  # fmt: skip
+        self._receivers.tell(self.engine.received, self.engine.source_changed)
+        self._service = Service(self.engine, self._stop)
+        self.hub.serve("client", self._heard)
+        self._stopped = Flag()
+        self._graceful = False
+        self._clients: set[int] = set()
+        self.connection = ConnectionFile(
+            name=settings.name,
+            owner=ProcessIdentity.current(),
+            router=router,
+            publisher=events,
+            key=secrets.token_hex(16),
+            shared_memory=str(self._directory),
+            started=self.engine.clock.now(),
+            version=__version__,
+        )
+
+    def run(self, ready: Callable[[], None]) -> None:
+        """Run until stopped.
+
+        Args:
+            ready: called when all workers have called in.
+        """
+        try:
+            while not self.executor.ready:
+                self.engine.poll(0.1)
+            self.connection.write()
+            ready()
+            self._loop()
+        finally:
+            self._close()
+
+    def _loop(self) -> None:
+        lonely = deadline(self._settings.linger)
+        while not self._stopped.is_set() or (self._graceful and not self.engine.idle):
+            self.engine.poll(self.engine.wait())
+            if not self._stopped.is_set():
+                self.engine.advance()
+            if any(_runs(pid) for pid in self._clients):
+                lonely = deadline(self._settings.linger)
+            elif lonely.passed():
+                return
+
+    def _stop(self, graceful: bool) -> None:
+        self._graceful = graceful
+        self._stopped.set()
+
+    def _heard(self, peer: Peer, tag: bytes, message: AnyMessage) -> None:
+        if isinstance(message, Hello):
+            self._clients.add(message.pid)
+            welcome = Welcome(
+                self._settings.batch, self.executor.slots, str(self._directory),
+                self.connection.publisher, __version__,
+            )  # fmt: skip
+            self.hub.send(peer, welcome)
+        else:
+            self._service.handle(message, lambda reply: self._reply(peer, tag, reply))
+
+    def _reply(self, peer: Peer, tag: bytes, reply: object) -> None:
+        self.hub.send(peer, reply, tag)  # type: ignore[arg-type]
+
+    def _close(self) -> None:
+        self._receivers.close()
+        self._driver.close()
+        self.executor.close()
+        self.engine.log.close()
+        self.log_path.unlink(missing_ok=True)
+        self.hub.close()
+        with suppress(OSError):
+            self.connection.remove()
+        remove_directory(self._directory)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def log_of(connection: ConnectionFile) -> Path:
+    """Return the path of an engine's log of batches."""
+    return runtime_dir() / f"{connection.name}.batches"

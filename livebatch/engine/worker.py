@@ -1,0 +1,58 @@
+"""A worker process: ``python -m livebatch.engine.worker ADDRESS STORE BUDGET``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from livebatch.engine.child import live_and_die_with_the_engine
+from livebatch.engine.store import SharedMemoryStore
+from livebatch.engine.task import run_task
+from livebatch.failure import describe
+from livebatch.transport import Line
+from livebatch.wire import Done, Failed, Hello, Task
+
+
+class Worker:
+    """Runs one task after the other; an interrupt makes it give up the one that runs."""
+
+    def __init__(self, address: str, store: SharedMemoryStore) -> None:
+        self._store = store
+        self._busy = False
+        signal.signal(signal.SIGINT, self._interrupted)
+        self._line = Line(address, Hello("worker", "", os.getpid()), alive=lambda: True)
+
+    def run(self) -> None:
+        """Run tasks for ever."""
+        while True:
+            received = self._line.receive()
+            if received is not None and isinstance(received[1], Task):
+                self._line.send(self._carry_out(received[1]))
+
+    def _carry_out(self, task: Task) -> Done | Failed:
+        self._busy = True
+        try:
+            return run_task(task, self._store)
+        except KeyboardInterrupt as error:
+            return Failed(task.id, describe(error))
+        finally:
+            self._busy = False
+
+    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        if self._busy:
+            self._busy = False
+            raise KeyboardInterrupt("the job was cancelled")
+
+
+def main() -> None:
+    """Run a worker."""
+    live_and_die_with_the_engine()
+    address, directory, budget = sys.argv[1:4]
+    Worker(address, SharedMemoryStore(Path(directory), int(budget))).run()
+
+
+if __name__ == "__main__":
+    main()

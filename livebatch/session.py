@@ -1,0 +1,348 @@
+"""StreamingContext: where streams begin."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.util import find_spec
+from itertools import pairwise
+from pkgutil import iter_modules
+from threading import Event as Flag
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+import livebatch.operators  # noqa: F401  (streams get their methods)
+from livebatch import sources
+from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
+from livebatch.clock import deadline
+from livebatch.closures import Function, builtin, ship_value
+from livebatch.connect import EngineKind, connect
+from livebatch.errors import DefinitionError, JobFailed, NotRunning
+from livebatch.failure import Failure, render
+from livebatch.graph import Output, records
+from livebatch.interval import Duration, Millis, to_millis
+from livebatch.operators.state import given_rows
+from livebatch.operators.transform import Transformed, on_list
+from livebatch.rdd import RDD, to_lineage
+from livebatch.rdd.operation import Read
+from livebatch.stream import DStream, Input, check_name, lift, same_slide
+from livebatch.wire import (
+    Batches,
+    BatchFailed,
+    Define,
+    EngineStatus,
+    Event,
+    Offer,
+    Remove,
+    Settled,
+    Start,
+    Status,
+    Stop,
+)
+
+RETAIN: Millis = 600_000
+PRINTED: Millis = 60_000
+
+
+class StreamingContext:
+    """An engine, and the streams that are defined on it.
+
+    Sources are methods: ``ssc.socket_text_stream("localhost", 9999)``; each file of
+    `livebatch.sources` is one.
+
+    Args:
+        batch: the batch interval, such as ``"500ms"``.
+        engine: ``"process"``: the engine is a process of its own; ``"embedded"``: a thread of
+            this one. Workers are processes either way.
+        workers: how many worker processes; as many as there are CPUs if not told.
+        on_error: ``"skip"``: records that a function raises on are left out and counted, unless
+            more than 1 % are; ``"raise"``: the first one fails its batch.
+        connection: a line to an engine that is there already; nothing is started then.
+
+    Raises:
+        DefinitionError: an argument is wrong.
+        EngineLost: the engine could not be started.
+
+    Example:
+        >>> import livebatch as lb
+        >>> with lb.StreamingContext("100ms", workers=1) as ssc:
+        ...     rdd = ssc.parallelize(range(10)).map(lambda n: n * n)
+        ...     rdd.reduce(lambda a, b: a + b)
+        285
+    """
+
+    def __init__(
+        self,
+        batch: Duration = "1s",
+        *,
+        engine: EngineKind = "process",
+        workers: int | None = None,
+        on_error: str = "skip",
+        connection: Connection | None = None,
+    ) -> None:
+        self.batch = to_millis(batch, "the batch interval")
+        if on_error not in ("skip", "raise"):
+            raise DefinitionError(f'on_error is "skip" or "raise", not {on_error!r}')
+        strict = on_error == "raise"
+        self.connection = connection or connect(engine, self.batch, workers, strict)
+        self._id = secrets.token_hex(3)
+        self.runner = ClientRunner(self.connection, self._id)
+        self.connection.serve_driver(self.runner)
+        self.streams: dict[str, DStream[Any]] = {}
+        self.write: Callable[[str], None] = print
+        self._owner = ""
+        self._subscriptions: list[Subscription] = []
+        self._failures: list[Failure] = []
+        self._ended = Flag()
+        self._hang_up = self.connection.listen(self._heard)
+
+    # -- sources -----------------------------------------------------------------------------
+
+    def input_stream(self, source: str, **options: Any) -> DStream[Any]:
+        """Return the stream of a source, by the name of its file in `livebatch.sources`.
+
+        Raises:
+            DefinitionError: there is no such source, or an option is wrong.
+        """
+        made = sources.source(source, options)
+        return self._input(source, msgspec.to_builtins(made))
+
+    def queue_stream(
+        self,
+        rdds: Iterable[RDD[Any] | Iterable[Any]] = (),
+        one_at_a_time: bool = True,
+        default: Iterable[Any] | None = None,
+    ) -> DStream[Any]:
+        """Return a stream that is fed by hand, from a queue of RDDs or lists.
+
+        Put more into the queue with ``ssc.put(stream, rdd)``.
+
+        Args:
+            rdds: what is in the queue at first.
+            one_at_a_time: whether each batch takes one of the queue, or all that is in it.
+            default: the batch when the queue is empty; an empty one if not told.
+        """
+        fallback = None if default is None else _rows(default)
+        stream = self._input("queue", {"one_at_a_time": one_at_a_time, "default": fallback})
+        first = list(rdds)
+        if first:
+            self.put(stream, *first)
+        return stream
+
+    def put(self, stream: DStream[Any], *rdds: RDD[Any] | Iterable[Any]) -> None:
+        """Put RDDs or lists of records into the queue of a queue stream."""
+        made = [rdd if isinstance(rdd, RDD) else self.parallelize(rdd) for rdd in rdds]
+        self.connection.request(Offer(stream.id, tuple(to_lineage(rdd) for rdd in made)))
+
+    def _input(self, source: str, options: dict[str, Any]) -> DStream[Any]:
+        stream: DStream[Any] = Input((), self.batch, source, options)
+        stream.context = self
+        return stream
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or find_spec(f"livebatch.sources.{name}") is None:
+            raise AttributeError(f"StreamingContext has no attribute or source {name!r}")
+        kind = sources.kind(name)
+
+        def make(*args: Any, **options: Any) -> DStream[Any]:
+            return self._input(name, msgspec.to_builtins(kind(*args, **options)))
+
+        make.__name__, make.__doc__ = name, kind.__doc__
+        make.__wrapped__ = kind  # type: ignore[attr-defined]
+        return make
+
+    def __dir__(self) -> Iterable[str]:
+        found = [m.name for m in iter_modules(sources.__path__) if m.name != "base"]
+        return [*super().__dir__(), *found]
+
+    # -- datasets and combinations -----------------------------------------------------------
+
+    def parallelize(self, data: Iterable[Any], num_slices: int | None = None) -> RDD[Any]:
+        """Return an RDD of local data.
+
+        Args:
+            data: the rows.
+            num_slices: how many partitions; the engine's parallelism if not told.
+        """
+        rows = list(data)
+        count = num_slices or self.runner.default_parallelism
+        bounds = [len(rows) * i // count for i in range(count + 1)]
+        slices = (rows[a:b] for a, b in pairwise(bounds))
+        return RDD(Read(tuple(_rows(part) for part in slices)), runner=self.runner)
+
+    def union(self, *dstreams: DStream[Any]) -> DStream[Any]:
+        """Return a stream of the records of all these streams.
+
+        Raises:
+            DefinitionError: there are none, or their slides differ.
+        """
+        same_slide(dstreams, "union")
+        return dstreams[0].union(*dstreams[1:])  # type: ignore[no-any-return]
+
+    def transform(
+        self, dstreams: Sequence[DStream[Any]], transform_func: Callable[..., RDD[Any]]
+    ) -> DStream[Any]:
+        """Return a stream made by a function of the list of the streams' RDDs.
+
+        Args:
+            dstreams: streams of one slide.
+            transform_func: takes (rdds) or (time, rdds); gives an RDD. It runs in the driver
+                process.
+        """
+        slide = same_slide(dstreams, "transform")
+        return Transformed(dstreams, slide, on_list(transform_func))
+
+    # -- names and outputs -------------------------------------------------------------------
+
+    def register(
+        self, name: str, stream: DStream[Any], retain: Duration | None = None
+    ) -> DStream[Any]:
+        """Give a stream a name and keep its settled batches, so that they can be queried.
+
+        A stream that has the name already is replaced at the next batch, and what is computed
+        from it follows.
+
+        Args:
+            name: a Python name.
+            stream: the stream.
+            retain: how long settled batches are kept; 10 minutes if not told.
+
+        Raises:
+            DefinitionError: it is no name, or the stream would be computed from itself.
+        """
+        check_name(name)
+        if stream.name not in (None, name):  # a second name is a stream of its own
+            stream = lift(stream, "union")
+        kept = RETAIN if retain is None else to_millis(retain, "retain")
+        self._define(stream, Output(self._new_id(), stream.id, None, kept, name, name))
+        stream.name = name
+        self.streams[name] = stream
+        return stream
+
+    @contextmanager
+    def defining(self, name: str) -> Iterator[None]:
+        """Within this, outputs belong to a named stream: they are replaced and go with it."""
+        before, self._owner = self._owner, name
+        try:
+            yield
+        finally:
+            self._owner = before
+
+    def remove(self, name: str) -> None:
+        """Stop a named stream.
+
+        Raises:
+            DefinitionError: other named streams are computed from it.
+            NotRunning: there is no such stream.
+        """
+        self.connection.request(Remove(name))
+        self.streams.pop(name, None)
+
+    def add_output(self, stream: DStream[Any], function: Function) -> None:
+        """Have a function called with (time, rdd) of every batch, in the driver process."""
+        self._define(stream, Output(self._new_id(), _reference(stream), function, 0, None,
+                                    self._owner))  # fmt: skip
+
+    def subscribe(
+        self, stream: DStream[Any], function: Callable[[datetime, RDD[Any]], None]
+    ) -> Subscription:
+        """Have a function called with (time, rdd) of every settled batch, in this process."""
+        output = Output(self._new_id(), _reference(stream), None, PRINTED, None, self._owner)
+        subscription = Subscription(self.connection, self.runner, output.id, function)
+        self._subscriptions.append(subscription)
+        self._define(stream, output)
+        return subscription
+
+    def settled(self, stream: DStream[Any]) -> RDD[Any]:
+        """Return the newest settled batch of a named stream.
+
+        Raises:
+            NotRunning: the stream has no name, or nothing has settled yet.
+        """
+        if stream.name is None:
+            raise NotRunning("only a stream with a name is kept: ssc.register(name, stream)")
+        reply = self.connection.request(Settled(stream.name))
+        assert isinstance(reply, Batches)
+        if not reply.batches:
+            raise NotRunning(f"no batch of {stream.name} has settled yet; try again in a moment")
+        return batch_rdd(reply.batches[-1], self.runner)
+
+    def _define(self, stream: DStream[Any], output: Output) -> None:
+        nodes = () if output.stream[0] == "@" else tuple(records(stream))
+        self.connection.request(Define(nodes, (output,)))
+
+    def _new_id(self) -> str:
+        return f"{self._id}.out{secrets.token_hex(3)}"
+
+    # -- life --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin with the batches. Streams can be added, replaced and removed afterwards too."""
+        self.connection.request(Start())
+
+    def stop(self, stop_gracefully: bool = False) -> None:
+        """Stop the engine.
+
+        Args:
+            stop_gracefully: receive no more, but finish all that was received.
+        """
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        self._hang_up()
+        self.connection.stop(Stop(stop_gracefully))
+
+    def await_termination(self, timeout: float | None = None) -> bool:
+        """Wait until the context is stopped.
+
+        Args:
+            timeout: at most so many seconds; None: for ever.
+
+        Returns:
+            whether it has stopped.
+
+        Raises:
+            JobFailed: a batch failed; later batches still run.
+        """
+        limit = deadline(timeout)
+        while not self._ended.is_set():
+            if self._failures:
+                raise JobFailed(render(self._failures.pop(0)))
+            if limit.passed():
+                return False
+            left = limit.left()
+            self._ended.wait(0.1 if left is None else min(0.1, left))
+        return True
+
+    def status(self) -> EngineStatus:
+        """Return how the engine and its streams are doing."""
+        reply = self.connection.request(Status())
+        assert isinstance(reply, EngineStatus)
+        return reply
+
+    def _heard(self, event: Event) -> None:
+        if isinstance(event, BatchFailed):
+            self._failures.append(event.failure)
+
+    def __enter__(self) -> StreamingContext:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def _rows(rows: Iterable[Any]) -> Any:
+    return builtin(given_rows, ship_value(list(rows), "local data"))
+
+
+def _reference(stream: DStream[Any]) -> str:
+    return f"@{stream.name}" if stream.name else stream.id

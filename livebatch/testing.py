@@ -1,0 +1,113 @@
+"""What livebatch is tested with, for testing your own streams, sources and executors.
+
+Nothing here reads the time: a `ManualContext` stands still until it is told to go on.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from livebatch.clock import ManualClock
+from livebatch.engine.embedded import Stepped
+from livebatch.engine.executors.base import Executor
+from livebatch.engine.executors.local import LocalExecutor
+from livebatch.engine.log import BatchLog
+from livebatch.engine.runtime import shared_memory_dir, socket_address
+from livebatch.engine.store import remove_directory
+from livebatch.interval import Duration, to_millis
+from livebatch.rdd import RDD
+from livebatch.session import StreamingContext
+from livebatch.stream import DStream
+from livebatch.transport import Hub
+
+START = 1_700_000_000_000
+"""The time at which a `ManualContext` begins, milliseconds since 1970 UTC."""
+
+
+class ManualContext(StreamingContext):
+    """A context under a manual clock, with an engine in the calling thread.
+
+    Args:
+        batch: the batch interval.
+        executor: where tasks run; inline if not given.
+        on_error: as for `StreamingContext`.
+        log: where batches are logged; in memory if not given.
+
+    An executor that is given is not closed with the context, so that several can use it.
+
+    Example:
+        >>> with ManualContext("1s") as ssc:
+        ...     words = ssc.queue_stream([["a", "b", "a"], ["b"]])
+        ...     counts = collected(words.count_by_value())
+        ...     ssc.start()
+        ...     ssc.advance("2s")
+        ...     [sorted(batch) for batch in counts]
+        [[('a', 2), ('b', 1)], [('b', 1)]]
+    """
+
+    def __init__(
+        self,
+        batch: Duration = "1s",
+        executor: Executor | None = None,
+        on_error: str = "skip",
+        log: BatchLog | None = None,
+    ) -> None:
+        self.clock = ManualClock(START)
+        millis = to_millis(batch)
+        self.stepped = Stepped(millis, self.clock, executor, log, on_error == "raise")
+        super().__init__(batch, on_error=on_error, connection=self.stepped)
+
+    def advance(self, duration: Duration) -> None:
+        """Let time pass, batch by batch, and do all the work of each batch."""
+        end = self.clock.now() + to_millis(duration)
+        while (tick := self.stepped.engine.tick) is not None and tick <= end:
+            self.clock.advance(tick - self.clock.now())
+            self.stepped.run()
+        self.clock.advance(end - self.clock.now())
+
+
+@contextmanager
+def local_executor(workers: int = 2) -> Iterator[LocalExecutor]:
+    """Give an executor of real worker processes, to be passed to a `ManualContext`."""
+    name = f"test{os.getpid()}-{secrets.token_hex(2)}"
+    directory = shared_memory_dir(name)
+    router, events = socket_address(name, "router"), socket_address(name, "events")
+    hub = Hub(router, events)
+    executor = LocalExecutor(hub, router, directory, 1 << 30, workers)
+    try:
+        yield executor
+    finally:
+        executor.close()
+        hub.close()
+        remove_directory(directory)
+
+
+def collected(stream: DStream[Any]) -> list[list[Any]]:
+    """Return a list to which every settled batch of a stream is appended, as a list of rows."""
+    batches: list[list[Any]] = []
+
+    def add(time: datetime, rdd: RDD[Any]) -> None:
+        batches.append(rdd.collect())
+
+    stream.foreach_rdd(add, on="kernel")
+    return batches
+
+
+def run(stream_of: Any, batches: Iterable[Iterable[Any]], **options: Any) -> list[list[Any]]:
+    """Run ``stream_of(input stream)`` over batches of rows and return its batches.
+
+    Example:
+        >>> run(lambda numbers: numbers.reduce(max), [[1, 3], [], [2]])
+        [[3], [], [2]]
+    """
+    given = [list(batch) for batch in batches]
+    with ManualContext("1s", **options) as ssc:
+        results = collected(stream_of(ssc.queue_stream(given)))
+        ssc.start()
+        ssc.advance(len(given))
+    return results

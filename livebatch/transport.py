@@ -1,0 +1,185 @@
+"""Sockets: the only file that knows ZeroMQ.
+
+A `Hub` is the engine's end: one socket that everyone else's `Line` connects to, and one on which
+it publishes. A message that answers another carries its tag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import zmq
+
+from livebatch.errors import EngineLost
+from livebatch.framing import Channel, unpack
+from livebatch.wire import AnyMessage, Event, Hello, Message
+
+Peer = bytes
+Handler = Callable[[Peer, bytes, AnyMessage], None]
+
+
+def _socket(context: Any, kind: int) -> Any:
+    socket = context.socket(kind)
+    socket.linger = 0
+    return socket
+
+
+class Hub:
+    """The engine's end of all lines.
+
+    Args:
+        router: the address that lines connect to.
+        publisher: the address at which events are published.
+    """
+
+    def __init__(self, router: str, publisher: str) -> None:
+        self._context = zmq.Context()
+        self._router = _socket(self._context, zmq.ROUTER)
+        self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._router.sndhwm = self._router.rcvhwm = 0
+        self._router.bind(router)
+        self._events = _socket(self._context, zmq.PUB)
+        self._events.bind(publisher)
+        self._poller = zmq.Poller()
+        self._poller.register(self._router, zmq.POLLIN)
+        self._channels: dict[Peer, Channel] = {}
+        self._roles: dict[Peer, str] = {}
+        self._handlers: dict[str, Handler] = {}
+        self._watched: dict[int, Callable[[], None]] = {}
+
+    def serve(self, role: str, handler: Handler) -> None:
+        """Have all messages of peers with a role handled by a function of (peer, tag, message);
+        the first is their `Hello`."""
+        self._handlers[role] = handler
+
+    def watch(self, descriptor: int, function: Callable[[], None]) -> None:
+        """Call a function, once, when a file descriptor becomes readable or is hung up."""
+        self._watched[descriptor] = function
+        self._poller.register(descriptor, zmq.POLLIN)
+
+    def unwatch(self, descriptor: int) -> None:
+        """Watch a descriptor no more."""
+        if self._watched.pop(descriptor, None) is not None:
+            self._poller.unregister(descriptor)
+
+    def send(self, peer: Peer, message: Message, tag: bytes = b"") -> bool:
+        """Send a message; return whether the peer is still there."""
+        channel = self._channels.setdefault(peer, Channel())
+        try:
+            self._router.send_multipart([peer, tag, *channel.pack(message)])
+        except zmq.ZMQError:
+            self.forget(peer)
+            return False
+        return True
+
+    def forget(self, peer: Peer) -> None:
+        """Drop what is known of a peer that is gone."""
+        self._channels.pop(peer, None)
+        self._roles.pop(peer, None)
+
+    def publish(self, event: Event) -> None:
+        """Send an event to whoever listens; it may be dropped."""
+        self._events.send_multipart(Channel().pack(event))
+
+    def poll(self, timeout: float) -> None:
+        """Wait for messages, at most so many seconds, and have all there are handled."""
+        for ready, _ in self._poller.poll(int(timeout * 1000)):
+            if ready is self._router:
+                self._receive_all()
+            else:
+                descriptor = ready if isinstance(ready, int) else ready.fileno()
+                function = self._watched.get(descriptor)
+                self.unwatch(descriptor)
+                if function is not None:
+                    function()
+
+    def _receive_all(self) -> None:
+        with suppress(zmq.Again):
+            while True:
+                peer, tag, *frames = self._router.recv_multipart(zmq.NOBLOCK)
+                message = unpack(frames)
+                if isinstance(message, Hello):
+                    self._roles[peer] = message.role
+                handler = self._handlers.get(self._roles.get(peer, ""))
+                if handler is not None:
+                    handler(peer, tag, message)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._context.destroy(linger=0)
+
+
+class Line:
+    """A line to a hub, for use by one thread.
+
+    Args:
+        address: the hub's.
+        hello: how to introduce oneself.
+        alive: says whether the engine still runs; asked now and then while waiting.
+    """
+
+    def __init__(self, address: str, hello: Hello, alive: Callable[[], bool]) -> None:
+        self._socket = _socket(zmq.Context.instance(), zmq.DEALER)
+        self._socket.sndhwm = self._socket.rcvhwm = 0
+        self._socket.connect(address)
+        self._channel = Channel()
+        self._alive = alive
+        self._requests = 0
+        self.send(hello)
+
+    def send(self, message: Message, tag: bytes = b"") -> None:
+        """Send a message."""
+        self._socket.send_multipart([tag, *self._channel.pack(message)])
+
+    def receive(self, timeout: float | None = None) -> tuple[bytes, AnyMessage] | None:
+        """Return the next message with its tag; None if none comes in so many seconds.
+
+        Raises:
+            EngineLost: the engine is gone.
+        """
+        while not self._socket.poll(1000 * (0.5 if timeout is None else timeout)):
+            if not self._alive():
+                raise EngineLost("the engine is gone; its log says why")
+            if timeout is not None:
+                return None
+        tag, *frames = self._socket.recv_multipart()
+        return tag, unpack(frames)
+
+    def request(self, message: Message) -> AnyMessage:
+        """Send a request and return its reply.
+
+        Raises:
+            EngineLost: the engine is gone.
+        """
+        self._requests += 1
+        tag = str(self._requests).encode()
+        self.send(message, tag)
+        while True:
+            received = self.receive()
+            if received is not None and received[0] == tag:
+                return received[1]
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
+class Subscriber:
+    """The events that a hub publishes from now on, for use by one thread."""
+
+    def __init__(self, address: str) -> None:
+        self._socket = _socket(zmq.Context.instance(), zmq.SUB)
+        self._socket.subscribe(b"")
+        self._socket.connect(address)
+
+    def receive(self, timeout: float) -> AnyMessage | None:
+        """Return the next event; None if none comes in so many seconds."""
+        if not self._socket.poll(1000 * timeout):
+            return None
+        return unpack(self._socket.recv_multipart())
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._socket.close()
