@@ -9,13 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import Any
 
 from livebatch.errors import DefinitionError
 from livebatch.sources.base import PullSource, PushSource
 
-__all__ = ["PullSource", "PushSource", "kind", "source"]
+__all__ = ["PullSource", "PushSource", "kind", "kinds", "source"]
+
+_PARTS = {"base", "lines"}
+
+
+def kinds() -> list[str]:
+    """Return the names of all kinds of sources."""
+    return [m.name for m in iter_modules(__path__) if m.name not in _PARTS]
 
 
 def kind(name: str) -> Callable[..., PullSource | PushSource]:
@@ -24,11 +31,10 @@ def kind(name: str) -> Callable[..., PullSource | PushSource]:
     Raises:
         DefinitionError: there is no such kind.
     """
-    if name.isidentifier() and find_spec(f"{__name__}.{name}"):
-        made = getattr(import_module(f"{__name__}.{name}"), "Source", None)
-        if made is not None:
-            return made  # type: ignore[no-any-return]
-    raise DefinitionError(f"there is no source {name}")
+    if name not in kinds():
+        raise DefinitionError(f"there is no source {name}; there are {', '.join(kinds())}")
+    made: Callable[..., PullSource | PushSource] = import_module(f"{__name__}.{name}").Source
+    return made
 
 
 def source(name: str, options: dict[str, Any]) -> PullSource | PushSource:

@@ -43,7 +43,10 @@ class PullSource(Protocol):
     def plan(self, offsets: Any, time: Millis) -> tuple[list[Builtin], Any]:
         """Return the readers of what is new, one for each partition, and the new offsets.
 
+        The first call, when the stream is defined, only says where it begins: its readers are
+        not used.
+
         Args:
-            offsets: what the last call returned; None at first.
+            offsets: what the last call returned, plain data; None at first.
             time: the batch time, milliseconds since 1970 UTC.
         """
