@@ -13,7 +13,7 @@ import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import cloudpickle
 import msgspec
@@ -41,6 +41,7 @@ class BlockRef(msgspec.Struct, frozen=True, array_like=True):
         segment: which segment is meant; -1 is the whole block.
     """
 
+    carries_code: ClassVar[bool] = False
     id: str
     rows: int
     nbytes: int

@@ -30,6 +30,7 @@ from livebatch.errors import ClosureError
 LARGE = 1_000_000
 """Captured objects whose pickle has more bytes than this are warned about."""
 
+_PLAIN = (str, int, float, bytes, type(None))
 _log = logging.getLogger(__name__)
 
 
@@ -137,12 +138,19 @@ def load(function: Function) -> Callable[..., Any]:
 
 
 def digests(value: Any) -> Iterator[str]:
-    """Yield the digest of every `Code` within a structure."""
+    """Yield the digest of every `Code` within a structure.
+
+    Records whose class says ``carries_code = False`` are not looked into: this runs once for
+    every message.
+    """
+    if isinstance(value, _PLAIN):
+        return
     if isinstance(value, Code):
         yield value.digest
     elif isinstance(value, msgspec.Struct):
-        for field in value.__struct_fields__:
-            yield from digests(getattr(value, field))
+        if getattr(value, "carries_code", True):
+            for field in value.__struct_fields__:
+                yield from digests(getattr(value, field))
     elif isinstance(value, (tuple, list)):
         for item in value:
             yield from digests(item)

@@ -6,9 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from importlib.util import find_spec
 from itertools import pairwise
-from pkgutil import iter_modules
 from threading import Event as Flag
 from types import TracebackType
 from typing import Any
@@ -102,14 +100,13 @@ class StreamingContext:
 
     # -- sources -----------------------------------------------------------------------------
 
-    def input_stream(self, source: str, **options: Any) -> DStream[Any]:
+    def input_stream(self, source: str, /, **options: Any) -> DStream[Any]:
         """Return the stream of a source, by the name of its file in `livebatch.sources`.
 
         Raises:
             DefinitionError: there is no such source, or an option is wrong.
         """
-        made = sources.source(source, options)
-        return self._input(source, msgspec.to_builtins(made))
+        return self._input(source, msgspec.to_builtins(sources.source(source, options)))
 
     def queue_stream(
         self,
@@ -144,7 +141,7 @@ class StreamingContext:
         return stream
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or find_spec(f"livebatch.sources.{name}") is None:
+        if name.startswith("_") or name not in sources.kinds():
             raise AttributeError(f"StreamingContext has no attribute or source {name!r}")
         kind = sources.kind(name)
 
@@ -156,8 +153,7 @@ class StreamingContext:
         return make
 
     def __dir__(self) -> Iterable[str]:
-        found = [m.name for m in iter_modules(sources.__path__) if m.name != "base"]
-        return [*super().__dir__(), *found]
+        return [*super().__dir__(), *sources.kinds()]
 
     # -- datasets and combinations -----------------------------------------------------------
 

@@ -5,11 +5,11 @@ Nothing here reads the time: a `ManualContext` stands still until it is told to 
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from livebatch.clock import ManualClock
@@ -27,6 +27,10 @@ from livebatch.transport import Hub
 
 START = 1_700_000_000_000
 """The time at which a `ManualContext` begins, milliseconds since 1970 UTC."""
+
+
+BUDGET = 1 << 30
+"""Bytes that the blocks of a `local_executor` may take."""
 
 
 class ManualContext(StreamingContext):
@@ -74,17 +78,17 @@ class ManualContext(StreamingContext):
 @contextmanager
 def local_executor(workers: int = 2) -> Iterator[LocalExecutor]:
     """Give an executor of real worker processes, to be passed to a `ManualContext`."""
-    name = f"test{os.getpid()}-{secrets.token_hex(2)}"
-    directory = shared_memory_dir(name)
-    router, events = socket_address(name, "router"), socket_address(name, "events")
-    hub = Hub(router, events)
-    executor = LocalExecutor(hub, router, directory, 1 << 30, workers)
-    try:
-        yield executor
-    finally:
-        executor.close()
-        hub.close()
-        remove_directory(directory)
+    directory = shared_memory_dir("test")
+    with TemporaryDirectory(prefix="livebatch-") as sockets:
+        router = socket_address("test", "router", Path(sockets))
+        hub = Hub(router, socket_address("test", "events", Path(sockets)))
+        executor = LocalExecutor(hub, router, directory, BUDGET, workers)
+        try:
+            yield executor
+        finally:
+            executor.close()
+            hub.close()
+            remove_directory(directory)
 
 
 def collected(stream: DStream[Any]) -> list[list[Any]]:

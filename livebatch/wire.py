@@ -1,8 +1,8 @@
-"""Messages between processes, as typed records. How they become frames is in `livebatch.framing`."""
+"""Messages between processes, as typed records; `livebatch.framing` makes frames of them."""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
@@ -92,6 +92,7 @@ class Done(Message, frozen=True):
         seconds: how long it ran.
     """
 
+    carries_code: ClassVar[bool] = False
     task: str
     block: BlockRef | None = None
     answer: bytes | None = None
@@ -162,6 +163,7 @@ class Receive(Message, frozen=True):
 class Received(Message, frozen=True):
     """A receiver stored a block of records."""
 
+    carries_code: ClassVar[bool] = False
     stream: str
     block: BlockRef
 
@@ -314,6 +316,7 @@ class Batches(Message, frozen=True):
 class BatchSettled(Message, frozen=True):
     """A batch of an output settled."""
 
+    carries_code: ClassVar[bool] = False
     batch: Batch
 
 

@@ -24,15 +24,25 @@ class Allocator:
         self._received: dict[str, list[BlockRef]] = {}
         self._queues: dict[str, deque[RDD[Any]]] = {}
         self._offsets: dict[str, Any] = {}
+        self._inputs: set[str] = set()
 
-    def keep_only(self, inputs: Iterable[Input[Any]]) -> list[BlockRef]:
-        """Forget all inputs but these and return the blocks that nobody will ask for."""
-        wanted = {node.id for node in inputs}
-        for table in (self._sources, self._queues, self._offsets):
-            for id in [id for id in table if id not in wanted]:
-                del table[id]
-        gone = [id for id in self._received if id not in wanted]
-        return [block for id in gone for block in self._received.pop(id)]
+    def keep_only(self, inputs: Iterable[Input[Any]], time: Millis) -> list[BlockRef]:
+        """Take on new inputs, forget all but these, return the blocks nobody will ask for."""
+        wanted = {node.id: node for node in inputs}
+        for id in wanted.keys() - self._inputs:
+            self._begin(wanted[id], time)
+        gone, self._inputs = self._inputs - wanted.keys(), set(wanted)
+        for id in gone:
+            self._sources.pop(id, None)
+            self._queues.pop(id, None)
+            self._offsets.pop(id, None)
+        return [block for id in gone for block in self._received.pop(id, [])]
+
+    def _begin(self, node: Input[Any], time: Millis) -> None:
+        if node.source != "queue":
+            made = self._sources[node.id] = source(node.source, node.options)
+            if isinstance(made, PullSource):
+                _, self._offsets[node.id] = made.plan(None, time)
 
     def received(self, stream: str, block: BlockRef) -> None:
         """Take in a block of a push source."""
@@ -50,12 +60,10 @@ class Allocator:
         """
         if node.source == "queue":
             return self._from_queue(node)
-        if node.id not in self._sources:
-            self._sources[node.id] = source(node.source, node.options)
         made = self._sources[node.id]
         if isinstance(made, PushSource):
             return stored(self._received.pop(node.id, []), self._runner)
-        readers, self._offsets[node.id] = made.plan(self._offsets.get(node.id), time)
+        readers, self._offsets[node.id] = made.plan(self._offsets[node.id], time)
         return RDD(Read(tuple(readers)), runner=self._runner)
 
     def _from_queue(self, node: Input[Any]) -> RDD[Any]:

@@ -24,7 +24,7 @@ from livebatch.failure import Failure
 from livebatch.graph import Graph, Output
 from livebatch.graph import Job as OutputJob
 from livebatch.interval import Millis
-from livebatch.rdd import RDD
+from livebatch.rdd import RDD, ancestors
 from livebatch.rdd.operation import Stored
 from livebatch.stream import Input
 from livebatch.wire import (
@@ -100,6 +100,7 @@ class Engine:
         self._progress: dict[str, Progress] = {}
         self._open: dict[Millis, int] = {}
         self._failed: set[Millis] = set()
+        self._condemned: list[RDD[Any]] = []
         self._source_states: dict[str, SourceState] = {}
 
     # -- the graph ---------------------------------------------------------------------------
@@ -138,7 +139,7 @@ class Engine:
         for id in [id for id in self._progress if id not in self.graph.outputs]:
             self._drop_output(id)
         inputs = list(self.graph.inputs)
-        self.jobs.delete(self.allocator.keep_only(inputs))
+        self.jobs.delete(self.allocator.keep_only(inputs, self.clock.now()))
         if self._receivers is not None and self.tick is not None:
             self._receivers.keep_only(inputs)
 
@@ -268,14 +269,21 @@ class Engine:
                 self.log.append(Settled(time))
 
     def _forget(self) -> None:
-        oldest = min(self._open, default=self._now())
-        for rdd in self.graph.forget_before(oldest):
-            if isinstance(rdd.operation, Stored):
-                owner = rdd.id.partition("@")[0]
-                blocks = [b for split in rdd.operation.blocks for b in split]
-                self.jobs.delete([b for b in blocks if b.id.startswith(owner)])
+        """Drop what is no longer remembered; blocks go when no job needs them any more."""
+        now = self._now()
+        self._condemned += self.graph.forget_before(now)
         for progress in self._progress.values():
-            progress.forget_before(oldest)
+            progress.forget_before(now)
+        needed = self._needed() if self._condemned else set()
+        for rdd in self._condemned:
+            if rdd.id not in needed:
+                self.jobs.delete(_own_blocks(rdd))
+        self._condemned = [rdd for rdd in self._condemned if rdd.id in needed]
+
+    def _needed(self) -> set[str]:
+        """Return the ids of all RDDs that the jobs to be done come from."""
+        waiting = [job.rdd for p in self._progress.values() for job in p.unfinished()]
+        return {node.id for rdd in (*waiting, *self.jobs.rdds()) for node in ancestors(rdd)}
 
     def _cuts_lineage(self, rdd: RDD[Any]) -> bool:
         id, _, time = rdd.id.partition("@")
@@ -330,6 +338,16 @@ class Engine:
 
 def _job_id(job: OutputJob) -> str:
     return f"{job.output.id}@{job.time}"
+
+
+def _own_blocks(rdd: RDD[Any]) -> list[BlockRef]:
+    """Return the blocks that were written for a stream's batch (not those of other streams that
+    it passes on)."""
+    if not isinstance(rdd.operation, Stored):
+        return []
+    owner = rdd.id.partition("@")[0]
+    prefixes = (f"{owner}@", f"{owner}-")
+    return [b for split in rdd.operation.blocks for b in split if b.id.startswith(prefixes)]
 
 
 def _merge(bad: Sequence[BadRecords]) -> BadRecords | None:

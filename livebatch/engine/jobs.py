@@ -81,6 +81,11 @@ class Jobs:
         """How many jobs and calls are under way."""
         return len(self._jobs) + len(self._calls)
 
+    def rdds(self) -> list[RDD[Any]]:
+        """Return the RDDs that jobs and calls under way are about."""
+        called = [rdd for call in self._calls.values() for rdd in call.known.values()]
+        return [*(job.rdd for job in self._jobs.values()), *called]
+
     def run(self, job: Job) -> None:
         """Start a job."""
         self._jobs[job.id] = job

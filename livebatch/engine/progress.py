@@ -32,6 +32,10 @@ class Progress:
         self.current = self.queue.popleft()
         return self.current
 
+    def unfinished(self) -> list[Job]:
+        """Return the batches that are still to be done."""
+        return [*self.queue, *([self.current] if self.current else [])]
+
     def finished(self, batch: Batch, rdd: RDD[Any]) -> None:
         """Take note of a settled batch; keep it if the output keeps any."""
         self.current, self.error = None, None
