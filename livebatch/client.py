@@ -24,6 +24,7 @@ from livebatch.wire import (
     Event,
     Hello,
     Message,
+    Release,
     RunJob,
     Settled,
     Status,
@@ -156,6 +157,9 @@ class ClientRunner:
             raise
         assert isinstance(reply, Answers)
         return [pickle.loads(result) for result in reply.results]
+
+    def release(self, rdd: RDD[Any]) -> None:
+        self._connection.request(Release(rdd.id))
 
 
 class Subscription:

@@ -241,6 +241,12 @@ class CancelJob(Message, frozen=True):
     id: str
 
 
+class Release(Message, frozen=True):
+    """Forget the blocks of an RDD that a client had persisted."""
+
+    rdd: str
+
+
 class Settled(Message, frozen=True):
     """Ask for the newest settled batches of an output after a time, oldest first."""
 
@@ -372,7 +378,7 @@ Event: TypeAlias = BatchSettled | BatchFailed | SourceChanged | StreamRemoved
 AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
-    | Offer | Status | Ok | Answers | Refused | Event | EngineStatus | Batches
+    | Release | Offer | Status | Ok | Answers | Refused | Event | EngineStatus | Batches
 )  # fmt: skip
 
 

@@ -68,8 +68,11 @@ class PlanOnly:
 
     default_parallelism: int
 
-    def run(self, rdd: RDD[Any], action: Function, splits: Sequence[int] | None) -> list[Any]:
+    def run(self, rdd: Any, action: Function, splits: Sequence[int] | None) -> list[Any]:
         raise NotRunning("the engine runs no actions itself")
+
+    def release(self, rdd: Any) -> None:
+        raise NotRunning("the engine releases what its streams persist itself")
 
 
 class Engine:

@@ -11,7 +11,8 @@ from livebatch.engine.core import AD_HOC, Engine
 from livebatch.engine.jobs import Job
 from livebatch.errors import LivebatchError
 from livebatch.failure import Failure
-from livebatch.rdd import RDD, Lineage, from_lineage
+from livebatch.rdd import RDD, Lineage, ancestors, from_lineage
+from livebatch.rdd.operation import Stored
 from livebatch.wire import (
     Answers,
     Batches,
@@ -23,6 +24,7 @@ from livebatch.wire import (
     Offer,
     Ok,
     Refused,
+    Release,
     Remove,
     RunJob,
     Settled,
@@ -43,6 +45,7 @@ class Service:
 
     def __init__(self, engine: Engine, stop: Callable[[bool], None]) -> None:
         self._engine, self._stop = engine, stop
+        self._persisted: dict[str, RDD[Any]] = {}
 
     def handle(self, request: Message, reply: Reply) -> None:
         """Carry out a request and reply to it."""
@@ -69,6 +72,8 @@ class Service:
             case Offer():
                 rdds = [self._rdd(lineage) for lineage in request.rdds]
                 engine.allocator.offered(request.stream, rdds)
+            case Release():
+                self._release(request.rdd)
             case CancelJob():
                 engine.jobs.cancel(request.id)
             case Settled():
@@ -101,10 +106,22 @@ class Service:
         )
 
     def _rdd(self, lineage: Lineage) -> RDD[Any]:
+        """Return the RDD of records, with what is here already instead of its records."""
         known = {
-            item.id: rdd for item in lineage if (rdd := self._engine.known_rdd(item.id)) is not None
+            item.id: rdd
+            for item in lineage
+            if (rdd := self._persisted.get(item.id) or self._engine.known_rdd(item.id))
         }
-        return from_lineage(lineage, self._engine.runner, known)
+        result = from_lineage(lineage, self._engine.runner, known)
+        for rdd in ancestors(result):
+            if rdd.persisted and self._engine.known_rdd(rdd.id) is None:
+                self._persisted[rdd.id] = rdd
+        return result
+
+    def _release(self, id: str) -> None:
+        rdd = self._persisted.pop(id, None)
+        if rdd is not None and isinstance(rdd.operation, Stored):
+            self._engine.jobs.delete([b for split in rdd.operation.blocks for b in split])
 
     def _status(self) -> EngineStatus:
         engine = self._engine

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from livebatch.rdd.dataset import RDD, JobRunner, stored
+from livebatch.rdd.base import JobRunner
+from livebatch.rdd.dataset import RDD, stored
 from livebatch.rdd.lineage import Lineage, RDDRecord, ancestors, from_lineage, record, to_lineage
 from livebatch.rdd.partitioner import Partitioner, stable_hash
 

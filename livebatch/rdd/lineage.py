@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from livebatch.rdd.dataset import RDD, JobRunner
+from livebatch.rdd.base import JobRunner
+from livebatch.rdd.dataset import RDD
 from livebatch.rdd.operation import AnyOperation
 
 

@@ -7,7 +7,7 @@ needs, and how to compute it. `compute` runs in workers only; everything else an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -167,6 +167,36 @@ class Zipped(Operation, frozen=True):
         return iter(load(self.function)(*inputs))
 
 
+class Coalesced(Operation, frozen=True):
+    """``coalesce``: neighbouring partitions made into one."""
+
+    count: int
+
+    def partitions(self, parents: Sequence[RDD[Any]]) -> int:
+        return min(self.count, parents[0].num_partitions)
+
+    def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
+        before, after = parents[0].num_partitions, self.partitions(parents)
+        return [(0, i) for i in range(before * split // after, before * (split + 1) // after)]
+
+    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+        return chain.from_iterable(inputs)
+
+
+class Crossed(Operation, frozen=True):
+    """``cartesian``: every row of one parent with every row of the other."""
+
+    def partitions(self, parents: Sequence[RDD[Any]]) -> int:
+        return parents[0].num_partitions * parents[1].num_partitions
+
+    def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
+        here, there = divmod(split, parents[1].num_partitions)
+        return [(0, here), (1, there)]
+
+    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+        return product(*inputs)
+
+
 class Shuffled(Operation, frozen=True):
     """Rows divided anew over partitions: the one wide dependency.
 
@@ -233,6 +263,8 @@ AnyOperation: TypeAlias = (
     | PartitionsMapped
     | Unioned
     | Zipped
+    | Coalesced
+    | Crossed
     | Shuffled
     | Deferred
 )

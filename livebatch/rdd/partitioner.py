@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from numbers import Number
@@ -138,6 +139,21 @@ def by_key(
         if isinstance(error, UnstableKey) or "unhashable" not in str(error):
             raise
         raise UnstableKey(f"{error}: a key must not change; use a tuple or a frozenset") from None
+    return list(segments)
+
+
+def by_range(
+    key: Callable[[Any], Any],
+    bounds: Sequence[Any],
+    ascending: bool,
+    partitions: int,
+    rows: Sequence[Any],
+) -> list[Sequence[Any]]:
+    """Divide rows by where their key lies among rising bounds, the first range first."""
+    segments: list[list[Any]] = [[] for _ in range(partitions)]
+    for row in rows:
+        range_ = bisect_left(bounds, key(row))
+        segments[range_ if ascending else len(bounds) - range_].append(row)
     return list(segments)
 
 
