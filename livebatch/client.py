@@ -192,7 +192,7 @@ class Subscription:
         """Return the batches since the last call, up to the newest."""
         if newest.time <= self._last:
             return ()
-        reply = self._connection.request(Settled(self._output, self._last, 1_000_000))
+        reply = self._connection.request(Settled(self._output, self._last))
         assert isinstance(reply, Batches)
         found = [batch for batch in reply.batches if batch.time <= newest.time] or [newest]
         self._last = newest.time

@@ -253,19 +253,28 @@ class StreamingContext:
         self._define(stream, output)
         return subscription
 
-    def settled(self, stream: DStream[Any]) -> RDD[Any]:
-        """Return the newest settled batch of a named stream.
+    def settled(
+        self,
+        stream: DStream[Any],
+        after: Millis = 0,
+        until: Millis | None = None,
+        limit: int | None = None,
+    ) -> list[RDD[Any]]:
+        """Return settled batches of a named stream that are still kept, oldest first.
+
+        Args:
+            stream: which.
+            after, until: those of ``(after, until]``, milliseconds since 1970 UTC.
+            limit: at most so many, the newest of them.
 
         Raises:
-            NotRunning: the stream has no name, or nothing has settled yet.
+            NotRunning: the stream has no name, or has been stopped.
         """
         if stream.name is None:
             raise NotRunning("only a stream with a name is kept: ssc.register(name, stream)")
-        reply = self.connection.request(Settled(stream.name))
+        reply = self.connection.request(Settled(stream.name, after, until, limit))
         assert isinstance(reply, Batches)
-        if not reply.batches:
-            raise NotRunning(f"no batch of {stream.name} has settled yet; try again in a moment")
-        return batch_rdd(reply.batches[-1], self.runner)
+        return [batch_rdd(batch, self.runner) for batch in reply.batches]
 
     def _define(self, stream: DStream[Any], output: Output) -> None:
         nodes = () if output.stream[0] == "@" else tuple(records(stream))

@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
 from livebatch.closures import Function
-from livebatch.errors import ClosureError, DefinitionError
+from livebatch.errors import ClosureError, DefinitionError, NotRunning
 from livebatch.interval import Duration, Millis, to_millis
 from livebatch.rdd import RDD, JobRunner
 from livebatch.rdd.operation import Unioned
@@ -34,8 +34,14 @@ class Context(Protocol):
     ) -> object:
         """Have a function called with every settled batch of a stream, in this process."""
 
-    def settled(self, stream: DStream[Any]) -> RDD[Any]:
-        """Return the newest settled batch of a named stream."""
+    def settled(
+        self,
+        stream: DStream[Any],
+        after: Millis = 0,
+        until: Millis | None = None,
+        limit: int | None = None,
+    ) -> list[RDD[Any]]:
+        """Return settled batches of ``(after, until]`` of a named stream, oldest first."""
 
 
 class DStream(Generic[T]):
@@ -130,6 +136,17 @@ class DStream(Generic[T]):
     if TYPE_CHECKING:  # operators add themselves
 
         def __getattr__(self, name: str) -> Any: ...
+
+
+def context_of(stream: DStream[Any]) -> Context:
+    """Return the context that a stream belongs to.
+
+    Raises:
+        NotRunning: it belongs to none.
+    """
+    if stream.context is None:
+        raise NotRunning(f"{stream!r} belongs to no StreamingContext")
+    return stream.context
 
 
 class Input(DStream[T]):

@@ -248,11 +248,17 @@ class Release(Message, frozen=True):
 
 
 class Settled(Message, frozen=True):
-    """Ask for the newest settled batches of an output after a time, oldest first."""
+    """Ask for settled batches of an output, by its id or the name it gives.
+
+    Attributes:
+        after, until: those of ``(after, until]``, milliseconds since 1970 UTC; None: no end.
+        limit: at most so many, the newest of them.
+    """
 
     output: str
     after: Millis = 0
-    limit: int = 1
+    until: Millis | None = None
+    limit: int | None = None
 
 
 class Offer(Message, frozen=True):

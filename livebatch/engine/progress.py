@@ -53,9 +53,14 @@ class Progress:
         while len(self.settled) > 1 and self.settled[0][0].time <= time - self.output.retain:
             self.settled.popleft()
 
-    def after(self, time: Millis, limit: int) -> list[tuple[Batch, RDD[Any]]]:
-        """Return the newest settled batches after a time, at most so many, oldest first."""
-        return [item for item in self.settled if item[0].time > time][-limit:]
+    def between(self, after: Millis, until: Millis | None, limit: int | None) -> list[Batch]:
+        """Return the settled batches of ``(after, until]``, or the newest of them, in order."""
+        found = [
+            batch
+            for batch, _ in self.settled
+            if batch.time > after and (until is None or batch.time <= until)
+        ]
+        return found if limit is None else found[-limit:]
 
     def status(self, source: str) -> StreamStatus:
         """Return how the stream that the output names is doing."""

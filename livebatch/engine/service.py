@@ -77,8 +77,9 @@ class Service:
             case CancelJob():
                 engine.jobs.cancel(request.id)
             case Settled():
-                found = engine.progress_of(request.output).after(request.after, request.limit)
-                return Batches(tuple(batch for batch, _ in found))
+                progress = engine.progress_of(request.output)
+                found = progress.between(request.after, request.until, request.limit)
+                return Batches(tuple(found))
             case Status():
                 return self._status()
             case RunJob():

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from livebatch.errors import DefinitionError, NotRunning
+from livebatch.errors import DefinitionError
 from livebatch.operators.transform import on_rdds, takes_time
 from livebatch.rdd import RDD
-from livebatch.stream import Context, DStream, operator
+from livebatch.stream import DStream, context_of, operator
 
 Stream = DStream[Any]
 
@@ -29,7 +29,7 @@ def foreach_rdd(self: Stream, func: Callable[..., None], on: str = "engine") -> 
     """
     if on not in ("engine", "kernel"):
         raise DefinitionError(f'on is "engine" or "kernel", not {on!r}')
-    context = _context(self)
+    context = context_of(self)
     if on == "engine":
         context.add_output(self, on_rdds(func, 1, "foreach_rdd"))
     else:
@@ -57,24 +57,5 @@ def pprint(self: Stream, num: int = 10) -> None:
         lines = [rule, f"Time: {time:%Y-%m-%d %H:%M:%S}", rule, *map(str, rows[:num]), *more, ""]
         context.write("\n".join(lines))
 
-    context = _context(self)
+    context = context_of(self)
     context.subscribe(self, show)
-
-
-@operator
-def latest(self: Stream) -> RDD[Any]:
-    """Return the newest settled batch of a named stream as an RDD.
-
-    Example:
-        ``tags.latest().take(5)``
-
-    Raises:
-        NotRunning: no batch of it has settled yet, or it has no name.
-    """
-    return _context(self).settled(self)
-
-
-def _context(stream: Stream) -> Context:
-    if stream.context is None:
-        raise NotRunning(f"{stream!r} belongs to no StreamingContext")
-    return stream.context

@@ -116,8 +116,7 @@ class Keyed(Elementwise[T]):
         self, f: Callable[[T], K], num_partitions: int | None = None
     ) -> RDD[tuple[K, list[T]]]:
         """Collect the rows with the same ``f(row)`` into a list."""
-        keyed: RDD[tuple[K, T]] = self.key_by(f)
-        return keyed.group_by_key(num_partitions)
+        return self.key_by(f)._shuffle(num_partitions, None, builtin(run.group_values), None)
 
     # -- with another RDD --------------------------------------------------------------------
 

@@ -1,0 +1,97 @@
+"""Ad hoc questions: the settled batches of a named stream that are still kept, as RDDs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from livebatch.errors import NotRunning
+from livebatch.interval import Duration, from_datetime, to_datetime, to_millis
+from livebatch.rdd import RDD
+from livebatch.stream import DStream, context_of, operator
+
+Stream = DStream[Any]
+
+
+@operator
+def latest(self: Stream) -> RDD[Any]:
+    """Return the newest settled batch.
+
+    Example:
+        ``tags.latest().take(5)``
+
+    Raises:
+        NotRunning: no batch has settled yet, or the stream has no name.
+    """
+    return _one(self, context_of(self).settled(self, limit=1))
+
+
+@operator
+def at(self: Stream, time: datetime) -> RDD[Any]:
+    """Return the batch that was the newest at a time (naive times are local).
+
+    Example:
+        ``tags.at(datetime(2026, 11, 22, 12, 30))``
+
+    Raises:
+        NotRunning: no batch from then is kept, or the stream has no name.
+    """
+    return _one(self, context_of(self).settled(self, until=from_datetime(time), limit=1))
+
+
+@operator
+def last(self: Stream, duration: Duration) -> RDD[Any]:
+    """Return the batches of the last ``duration`` before the newest one, and that, as one RDD.
+
+    Example:
+        ``tags.last("30s").to_pandas()``
+
+    Raises:
+        NotRunning: no batch has settled yet, or the stream has no name.
+        DefinitionError: the duration is none.
+    """
+    context, length = context_of(self), to_millis(duration)
+    newest = _time_of(_one(self, context.settled(self, limit=1)))
+    return _together(self, context.settled(self, newest - length, newest))
+
+
+@operator
+def between(self: Stream, begin: datetime, end: datetime) -> RDD[Any]:
+    """Return the batches after ``begin`` up to ``end`` as one RDD (naive times are local).
+
+    Raises:
+        NotRunning: none of them is kept, or the stream has no name.
+    """
+    found = context_of(self).settled(self, from_datetime(begin), from_datetime(end))
+    return _together(self, found)
+
+
+@operator
+def slice(self: Stream, begin: datetime, end: datetime) -> list[RDD[Any]]:
+    """Return the batches from ``begin`` to ``end``, both included, as a list of RDDs.
+
+    Raises:
+        NotRunning: a batch of that time is no longer kept, or the stream has no name.
+    """
+    first, last_ = from_datetime(begin), from_datetime(end)
+    found = context_of(self).settled(self, first - 1, last_)
+    if not found or _time_of(found[0]) - first >= self.slide:
+        kept = context_of(self).settled(self)
+        since = f"since {to_datetime(_time_of(kept[0])):%H:%M:%S}" if kept else "none"
+        raise NotRunning(f"not all batches from {begin} on are kept: {self.name} has {since}")
+    return found
+
+
+def _one(stream: Stream, found: list[RDD[Any]]) -> RDD[Any]:
+    if not found:
+        raise NotRunning(f"no batch of {stream.name} from then is kept, or has settled yet")
+    return found[0]
+
+
+def _together(stream: Stream, found: list[RDD[Any]]) -> RDD[Any]:
+    first = _one(stream, found)
+    return first.union(*found[1:])
+
+
+def _time_of(rdd: RDD[Any]) -> int:
+    return int(rdd.id.rpartition("@")[2])
