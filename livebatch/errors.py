@@ -4,7 +4,8 @@
 
     LivebatchError
     ├── DefinitionError (ValueError)     a stream, duration or option is written wrongly
-    │   └── NameTaken                    the name already belongs to something else
+    │   ├── NameTaken                    the name already belongs to something else
+    │   └── QueryError                   an SQL query is written wrongly
     ├── ClosureError (TypeError)         a function cannot be sent to the workers
     ├── UnstableKey (TypeError)          a key has no hash that all processes agree on
     ├── JobFailed                        a function of the user's raised; carries its traceback
@@ -30,6 +31,10 @@ class DefinitionError(LivebatchError, ValueError):
 
 class NameTaken(DefinitionError):
     """The name of a stream already belongs to something else."""
+
+
+class QueryError(DefinitionError):
+    """An SQL query is written wrongly; the message points at the word."""
 
 
 class ClosureError(LivebatchError, TypeError):
