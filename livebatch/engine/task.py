@@ -7,8 +7,17 @@ from itertools import chain
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
-from livebatch.block import BlockStore, dumps, encode, encode_segments, read_rows
+from livebatch.block import (
+    BlockStore,
+    dumps,
+    encode,
+    encode_segments,
+    encode_table,
+    read_rows,
+    table_rows,
+)
 from livebatch.clock import stopwatch
 from livebatch.closures import Builtin, load
 from livebatch.errors import BlockLost
@@ -19,10 +28,11 @@ from livebatch.rdd.operation import (
     FlatMapped,
     Mapped,
     PartitionsMapped,
+    Read,
     Rows,
     Shuffled,
 )
-from livebatch.wire import Answer, BadRecords, Divide, Done, Failed, Step, Task
+from livebatch.wire import Answer, BadRecords, Divide, Done, Failed, Keep, Step, Task
 
 SAMPLES = 100
 """So many bad records of a task are kept with their tracebacks."""
@@ -52,7 +62,10 @@ def run_task(task: Task, store: BlockStore) -> Done | Failed:
     return msgspec.structs.replace(done, seconds=stopwatch() - begun)
 
 
-def _finish(task: Task, rows: Rows, store: BlockStore) -> Done:
+def _finish(task: Task, rows: Rows | pa.Table, store: BlockStore) -> Done:
+    if isinstance(task.purpose, Keep) and isinstance(rows, pa.Table):
+        return Done(task.id, store.put(encode_table(rows), task.id))
+    rows = _as_rows(rows)
     if isinstance(task.purpose, Answer):
         return Done(task.id, answer=dumps(load(task.purpose.function)(rows)))
     if isinstance(task.purpose, Divide):
@@ -61,10 +74,18 @@ def _finish(task: Task, rows: Rows, store: BlockStore) -> Done:
     return Done(task.id, store.put(encode(list(rows)), task.id))
 
 
-def _rows(steps: tuple[Step, ...], store: BlockStore, guard: Guard | None) -> Rows:
-    results: list[Rows] = []
+def _as_rows(rows: Rows | pa.Table) -> Rows:
+    return iter(table_rows(rows)) if isinstance(rows, pa.Table) else rows
+
+
+def _rows(steps: tuple[Step, ...], store: BlockStore, guard: Guard | None) -> Rows | pa.Table:
+    results: list[Rows | pa.Table] = []
     for step in steps:
-        inputs = [results[i] for i in step.inputs]
+        if isinstance(step.operation, Read):
+            found = step.operation.read(step.split)
+            results.append(found if isinstance(found, pa.Table) else iter(found))
+            continue
+        inputs = [_as_rows(results[i]) for i in step.inputs]
         if step.blocks or not inputs:
             inputs.append(_stored(step, store))
         results.append(_compute(step, inputs, guard))

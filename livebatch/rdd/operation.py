@@ -11,6 +11,7 @@ from itertools import chain, product
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
+import pyarrow as pa
 
 from livebatch.block import BlockRef
 from livebatch.closures import Function, load
@@ -59,7 +60,8 @@ class Stored(Operation, frozen=True):
 
 
 class Read(Operation, frozen=True):
-    """Rows that come from outside: partition i is what calling ``readers[i]`` gives."""
+    """Rows that come from outside: partition i is what calling ``readers[i]`` gives, rows or an
+    Arrow table with one in each row."""
 
     readers: tuple[Function, ...]
 
@@ -69,8 +71,9 @@ class Read(Operation, frozen=True):
     def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
         return []
 
-    def compute(self, split: int, inputs: list[Rows]) -> Rows:
-        return iter(load(self.readers[split])())
+    def read(self, split: int) -> Iterable[Any] | pa.Table:
+        """Return what a reader gives; a table stays one until an operation needs rows."""
+        return load(self.readers[split])()  # type: ignore[no-any-return]
 
 
 class Mapped(Operation, frozen=True):
