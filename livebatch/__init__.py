@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from livebatch.session import StreamingContext
     from livebatch.stream import DStream
 
-__all__ = ["RDD", "DStream", "LivebatchError", "StreamingContext", "__version__"]
+__all__ = ["RDD", "DStream", "LivebatchError", "StreamingContext", "__version__", "connect"]
 
 _HOMES = {
     "RDD": "rdd",
@@ -23,6 +23,21 @@ _HOMES = {
     "load_ipython_extension": "kernel_ext",
     "unload_ipython_extension": "kernel_ext",
 }
+
+
+def connect(name: str | None = None) -> StreamingContext:
+    """Return a context of an engine that runs already, with its named streams.
+
+    Example:
+        ``ssc = lb.connect(); ssc.streams["tags"].latest().take(5)``
+
+    Raises:
+        NotRunning: there is no such engine.
+        EngineError: several run, and none was named.
+    """
+    from livebatch.session import StreamingContext
+
+    return StreamingContext.attach(name)
 
 
 def __getattr__(name: str) -> Any:

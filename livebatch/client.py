@@ -58,7 +58,10 @@ class Connection(Protocol):
         """Have driver functions that run in this thread use this runner."""
 
     def stop(self, request: Stop) -> None:
-        """Stop the engine, if it is this process's to stop, and hang up."""
+        """Stop the engine and hang up."""
+
+    def close(self) -> None:
+        """Hang up."""
 
 
 class RemoteConnection:
@@ -70,7 +73,12 @@ class RemoteConnection:
         router: the engine's address for requests.
         events: the address at which it publishes events.
         alive: says whether the engine still runs.
+
+    Attributes:
+        found: how others reach the engine, where that is known.
     """
+
+    found: Any = None
 
     def __init__(self, router: str, events: str, alive: Callable[[], bool]) -> None:
         self._router, self._events, self._alive = router, events, alive

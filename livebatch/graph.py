@@ -39,6 +39,7 @@ class Output(msgspec.Struct, frozen=True):
         retain: how long settled batches are kept, in milliseconds.
         name: what the stream is called, if this output names it.
         owner: the named stream whose cell defined it; it is replaced and removed with that.
+        notes: what clients want to know of the stream later, such as how it is shown.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Output(msgspec.Struct, frozen=True):
     retain: Millis = 0
     name: str | None = None
     owner: str = ""
+    notes: dict[str, str] = {}
 
 
 class Job(NamedTuple):

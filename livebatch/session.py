@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import pairwise
+from math import inf
 from threading import Event as Flag
 from types import TracebackType
 from typing import Any
 
-import msgspec
-
 import livebatch.operators  # noqa: F401  (streams get their methods)
-from livebatch import sources
 from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
 from livebatch.clock import deadline
-from livebatch.closures import Function, builtin, ship_value
-from livebatch.connect import EngineKind, connect
+from livebatch.closures import Function
+from livebatch.launch import EngineKind, attach, connect
 from livebatch.errors import DefinitionError, JobFailed, NotRunning
 from livebatch.failure import Failure, render
 from livebatch.graph import Output, records
+from livebatch.inputs import Inputs
 from livebatch.interval import Duration, Millis, to_millis
-from livebatch.operators.state import given_rows
 from livebatch.operators.transform import Transformed, on_list
-from livebatch.rdd import RDD, to_lineage
-from livebatch.rdd.operation import Read
-from livebatch.stream import DStream, Input, check_name, lift, same_slide
+from livebatch.rdd import RDD
+from livebatch.stream import DStream, check_name, lift, same_slide
 from livebatch.wire import (
     Batches,
     BatchFailed,
     Define,
     EngineStatus,
     Event,
-    Offer,
     Remove,
+    Resize,
     Settled,
     Start,
     Status,
@@ -46,7 +42,7 @@ RETAIN: Millis = 600_000
 PRINTED: Millis = 60_000
 
 
-class StreamingContext:
+class StreamingContext(Inputs):
     """An engine, and the streams that are defined on it.
 
     Sources are methods: ``ssc.socket_text_stream("localhost", 9999)``; each file of
@@ -59,6 +55,9 @@ class StreamingContext:
         workers: how many worker processes; as many as there are CPUs if not told.
         on_error: ``"skip"``: records that a function raises on are left out and counted, unless
             more than 1 % are; ``"raise"``: the first one fails its batch.
+        linger: how long the engine goes on after its last client has gone; ``math.inf``: for
+            ever. If not told, it ends with this process.
+        name: of the engine, by which others find it.
         connection: a line to an engine that is there already; nothing is started then.
 
     Raises:
@@ -80,13 +79,16 @@ class StreamingContext:
         engine: EngineKind = "process",
         workers: int | None = None,
         on_error: str = "skip",
+        linger: Duration | None = None,
+        name: str | None = None,
         connection: Connection | None = None,
     ) -> None:
         self.batch = to_millis(batch, "the batch interval")
         if on_error not in ("skip", "raise"):
             raise DefinitionError(f'on_error is "skip" or "raise", not {on_error!r}')
-        strict = on_error == "raise"
-        self.connection = connection or connect(engine, self.batch, workers, strict)
+        self.connection = connection or connect(
+            engine, self.batch, workers, on_error == "raise", _seconds(linger), name
+        )
         self._id = secrets.token_hex(3)
         self.runner = ClientRunner(self.connection, self._id)
         self.connection.serve_driver(self.runner)
@@ -98,77 +100,28 @@ class StreamingContext:
         self._ended = Flag()
         self._hang_up = self.connection.listen(self._heard)
 
-    # -- sources -----------------------------------------------------------------------------
+    @classmethod
+    def attach(cls, name: str | None = None) -> StreamingContext:
+        """Return a context of an engine that runs, with its named streams as `streams`.
 
-    def input_stream(self, source: str, /, **options: Any) -> DStream[Any]:
-        """Return the stream of a source, by the name of its file in `livebatch.sources`.
+        Args:
+            name: of the engine; the only one that runs if not told.
 
         Raises:
-            DefinitionError: there is no such source, or an option is wrong.
+            NotRunning: there is no such engine.
+            EngineError: several run, and none was named.
         """
-        return self._input(source, msgspec.to_builtins(sources.source(source, options)))
+        connection = attach(name)
+        status = connection.request(Status())
+        assert isinstance(status, EngineStatus)
+        context = cls(status.batch / 1000, connection=connection)
+        for found in status.streams:
+            stream: DStream[Any] = DStream((), found.slide)
+            stream.name, stream.context = found.name, context
+            context.streams[found.name] = stream
+        return context
 
-    def queue_stream(
-        self,
-        rdds: Iterable[RDD[Any] | Iterable[Any]] = (),
-        one_at_a_time: bool = True,
-        default: Iterable[Any] | None = None,
-    ) -> DStream[Any]:
-        """Return a stream that is fed by hand, from a queue of RDDs or lists.
-
-        Put more into the queue with ``ssc.put(stream, rdd)``.
-
-        Args:
-            rdds: what is in the queue at first.
-            one_at_a_time: whether each batch takes one of the queue, or all that is in it.
-            default: the batch when the queue is empty; an empty one if not told.
-        """
-        fallback = None if default is None else _rows(default)
-        stream = self._input("queue", {"one_at_a_time": one_at_a_time, "default": fallback})
-        first = list(rdds)
-        if first:
-            self.put(stream, *first)
-        return stream
-
-    def put(self, stream: DStream[Any], *rdds: RDD[Any] | Iterable[Any]) -> None:
-        """Put RDDs or lists of records into the queue of a queue stream."""
-        made = [rdd if isinstance(rdd, RDD) else self.parallelize(rdd) for rdd in rdds]
-        self.connection.request(Offer(stream.id, tuple(to_lineage(rdd) for rdd in made)))
-
-    def _input(self, source: str, options: dict[str, Any]) -> DStream[Any]:
-        stream: DStream[Any] = Input((), self.batch, source, options)
-        stream.context = self
-        return stream
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in sources.kinds():
-            raise AttributeError(f"StreamingContext has no attribute or source {name!r}")
-        kind = sources.kind(name)
-
-        def make(*args: Any, **options: Any) -> DStream[Any]:
-            return self._input(name, msgspec.to_builtins(kind(*args, **options)))
-
-        make.__name__, make.__doc__ = name, kind.__doc__
-        make.__wrapped__ = kind  # type: ignore[attr-defined]
-        return make
-
-    def __dir__(self) -> Iterable[str]:
-        return [*super().__dir__(), *sources.kinds()]
-
-    # -- datasets and combinations -----------------------------------------------------------
-
-    def parallelize(self, data: Iterable[Any], num_slices: int | None = None) -> RDD[Any]:
-        """Return an RDD of local data.
-
-        Args:
-            data: the rows.
-            num_slices: how many partitions; the engine's parallelism if not told.
-        """
-        rows = list(data)
-        count = num_slices or self.runner.default_parallelism
-        bounds = [len(rows) * i // count for i in range(count + 1)]
-        slices = (rows[a:b] for a, b in pairwise(bounds))
-        return RDD(Read(tuple(_rows(part) for part in slices)), runner=self.runner)
+    # -- combinations -------------------------------------------------------------------------
 
     def union(self, *dstreams: DStream[Any]) -> DStream[Any]:
         """Return a stream of the records of all these streams.
@@ -195,7 +148,11 @@ class StreamingContext:
     # -- names and outputs -------------------------------------------------------------------
 
     def register(
-        self, name: str, stream: DStream[Any], retain: Duration | None = None
+        self,
+        name: str,
+        stream: DStream[Any],
+        retain: Duration | None = None,
+        notes: dict[str, str] | None = None,
     ) -> DStream[Any]:
         """Give a stream a name and keep its settled batches, so that they can be queried.
 
@@ -206,6 +163,7 @@ class StreamingContext:
             name: a Python name.
             stream: the stream.
             retain: how long settled batches are kept; 10 minutes if not told.
+            notes: kept by the engine for whoever attaches, such as how the stream is shown.
 
         Raises:
             DefinitionError: it is no name, or the stream would be computed from itself.
@@ -214,7 +172,8 @@ class StreamingContext:
         if stream.name not in (None, name):  # a second name is a stream of its own
             stream = lift(stream, "union")
         kept = RETAIN if retain is None else to_millis(retain, "retain")
-        self._define(stream, Output(self._new_id(), stream.id, None, kept, name, name))
+        output = Output(self._new_id(), stream.id, None, kept, name, name, notes or {})
+        self._define(stream, output)
         stream.name = name
         self.streams[name] = stream
         return stream
@@ -289,6 +248,22 @@ class StreamingContext:
         """Begin with the batches. Streams can be added, replaced and removed afterwards too."""
         self.connection.request(Start())
 
+    def resize(self, workers: int) -> None:
+        """Change the number of workers; tasks under way are finished.
+
+        Raises:
+            DefinitionError: it is not at least 1.
+        """
+        if workers < 1:
+            raise DefinitionError(f"at least 1 worker is needed, not {workers}")
+        self.connection.request(Resize(workers))
+
+    def detach(self) -> None:
+        """Leave the engine running and hang up."""
+        self._ended.set()
+        self._hang_up()
+        self.connection.close()
+
     def stop(self, stop_gracefully: bool = False) -> None:
         """Stop the engine.
 
@@ -345,8 +320,10 @@ class StreamingContext:
         self.stop()
 
 
-def _rows(rows: Iterable[Any]) -> Any:
-    return builtin(given_rows, ship_value(list(rows), "local data"))
+def _seconds(linger: Duration | None) -> float | None:
+    if linger is None or linger == inf:
+        return linger  # type: ignore[return-value]
+    return to_millis(linger, "linger") / 1000
 
 
 def _reference(stream: DStream[Any]) -> str:

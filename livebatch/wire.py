@@ -226,6 +226,12 @@ class Stop(Message, frozen=True):
     graceful: bool = False
 
 
+class Resize(Message, frozen=True):
+    """Change the number of workers."""
+
+    workers: int
+
+
 class RunJob(Message, frozen=True):
     """Apply an action to partitions of an RDD (none named: all)."""
 
@@ -365,6 +371,9 @@ class StreamStatus(msgspec.Struct, frozen=True):
     bad: int
     error: str | None
     source: str = ""
+    retained: int = 0
+    retain: Millis = 0
+    notes: dict[str, str] = {}
 
 
 class EngineStatus(Message, frozen=True):
@@ -378,13 +387,14 @@ class EngineStatus(Message, frozen=True):
     stored: int
     pending: int
     pid: int
+    name: str = ""
 
 
 Event: TypeAlias = BatchSettled | BatchFailed | SourceChanged | StreamRemoved
 AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
-    | Release | Offer | Status | Ok | Answers | Refused | Event | EngineStatus | Batches
+    | Resize | Release | Offer | Status | Ok | Answers | Refused | Event | EngineStatus | Batches
 )  # fmt: skip
 
 

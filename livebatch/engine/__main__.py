@@ -1,4 +1,4 @@
-"""The engine process: ``python -m livebatch.engine SETTINGS``, which `livebatch.connect` starts.
+"""The engine process: ``python -m livebatch.engine SETTINGS``, which `livebatch.launch` starts.
 
 It says on the descriptor LIVEBATCH_READY that it runs, or why it could not.
 """

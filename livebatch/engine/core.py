@@ -49,10 +49,12 @@ class Config:
     Attributes:
         batch: the batch interval, in milliseconds.
         strict: fail a batch at the first record that a function raises on.
+        name: of the engine.
     """
 
     batch: Millis
     strict: bool = False
+    name: str = ""
 
 
 class Receivers(Protocol):
@@ -95,6 +97,7 @@ class Engine:
     ) -> None:
         self.config, self.clock, self.executor, self.log = config, clock, executor, log
         self.graph = Graph(config.batch)
+        # Fixed when the engine starts: states and windows stay divided as they are.
         self.runner = PlanOnly(executor.slots)
         self.jobs = Jobs(executor, driver, self._cuts_lineage)
         self.allocator = Allocator(self.runner)
@@ -183,6 +186,11 @@ class Engine:
     def idle(self) -> bool:
         """Whether nothing is under way."""
         return not self.jobs.pending
+
+    def resize(self, workers: int) -> None:
+        """Change the number of workers."""
+        self.executor.resize(workers)
+        self.jobs.slots_changed()
 
     def _now(self) -> Millis:
         """Return the time of the last batch that has begun."""

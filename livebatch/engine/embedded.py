@@ -83,6 +83,9 @@ class Stepped:
         for made in self._made:
             made.close()
 
+    def close(self) -> None:
+        """There is nothing to hang up."""
+
     def _poll(self) -> None:
         limit = deadline(PATIENCE if self._can_wait else 0)
         while not self.engine.poll(limit.left() or 0):

@@ -74,7 +74,11 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._calls: dict[str, _Call] = {}
         self._waiting: dict[str, list[Job]] = {}
-        self._handle(SlotsChanged(executor.slots))
+        self.slots_changed()
+
+    def slots_changed(self) -> None:
+        """Take note that the executor runs another number of tasks at once."""
+        self._handle(SlotsChanged(self._executor.slots))
 
     @property
     def pending(self) -> int:

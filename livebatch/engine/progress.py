@@ -75,4 +75,7 @@ class Progress:
             bad=self.bad,
             error=self.error,
             source=source,
+            retained=len(self.settled),
+            retain=self.output.retain,
+            notes=self.output.notes,
         )

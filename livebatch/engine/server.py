@@ -80,9 +80,14 @@ class Server:
         self.log_path = runtime_dir() / f"{settings.name}.batches"
         self.log_path.unlink(missing_ok=True)
         self.engine = Engine(
-            Config(settings.batch, settings.strict), SystemClock(), self.executor, self._driver,
-            FileLog(self.log_path), self.hub.publish, self._receivers,
-        )  # fmt: skip
+            Config(settings.batch, settings.strict, settings.name),
+            SystemClock(),
+            self.executor,
+            self._driver,
+            FileLog(self.log_path),
+            self.hub.publish,
+            self._receivers,
+        )
         self._receivers.tell(self.engine.received, self.engine.source_changed)
         self._service = Service(self.engine, self._stop)
         self.hub.serve("client", self._heard)

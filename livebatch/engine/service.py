@@ -26,6 +26,7 @@ from livebatch.wire import (
     Refused,
     Release,
     Remove,
+    Resize,
     RunJob,
     Settled,
     Start,
@@ -72,6 +73,8 @@ class Service:
             case Offer():
                 rdds = [self._rdd(lineage) for lineage in request.rdds]
                 engine.allocator.offered(request.stream, rdds)
+            case Resize():
+                engine.resize(request.workers)
             case Release():
                 self._release(request.rdd)
             case CancelJob():
@@ -135,6 +138,7 @@ class Service:
             stored=engine.executor.store.used(),
             pending=engine.jobs.pending,
             pid=os.getpid(),
+            name=engine.config.name,
         )
 
 

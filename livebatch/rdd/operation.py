@@ -73,7 +73,7 @@ class Read(Operation, frozen=True):
 
     def read(self, split: int) -> Iterable[Any] | pa.Table:
         """Return what a reader gives; a table stays one until an operation needs rows."""
-        return load(self.readers[split])()  # type: ignore[no-any-return]
+        return load(self.readers[split])()
 
 
 class Mapped(Operation, frozen=True):

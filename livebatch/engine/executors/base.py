@@ -30,6 +30,9 @@ class Executor(Protocol):
     def poll(self, timeout: float) -> list[Outcome]:
         """Wait for outcomes, at most so many seconds, and return those there are."""
 
+    def resize(self, slots: int) -> None:
+        """Run so many tasks at once from now on; tasks under way are finished."""
+
     def pids(self) -> tuple[int, ...]:
         """Return the process ids of the workers."""
 

@@ -30,6 +30,9 @@ class InlineExecutor:
             return []
         return [run_task(self._tasks.popleft(), self.store)]
 
+    def resize(self, slots: int) -> None:
+        self.slots = slots
+
     def pids(self) -> tuple[int, ...]:
         return (os.getpid(),)
 

@@ -70,6 +70,21 @@ class LocalExecutor:
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
+    def resize(self, slots: int) -> None:
+        self.slots = slots
+        for _ in range(slots - len(self._workers)):
+            self._start()
+        self._retire()
+
+    def _retire(self) -> None:
+        """End idle workers that are one too many."""
+        for worker in [worker for worker in self._workers if worker.task is None]:
+            if len(self._workers) > self.slots:
+                self._hub.unwatch(worker.child.end)
+                self._forget(worker)
+                worker.child.kill()
+                worker.child.close()
+
     def pids(self) -> tuple[int, ...]:
         return tuple(worker.child.pid for worker in self._workers)
 
@@ -103,17 +118,22 @@ class LocalExecutor:
         if not worker.unwanted:
             self._outcomes.append(outcome)
         worker.task, worker.unwanted = None, False
+        self._retire()
 
     def _ended(self, worker: _Worker) -> None:
         """A worker process has ended: its task is lost, and another takes its place."""
-        self._workers.remove(worker)
+        self._forget(worker)
         worker.child.close()
+        if worker.task is not None and not worker.unwanted:
+            self._outcomes.append(Lost(worker.task))
+        if len(self._workers) < self.slots:
+            self._start()
+
+    def _forget(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
         self.store.forget_writer(worker.child.pid)
         if worker.peer is not None:
             self._hub.forget(worker.peer)
-        if worker.task is not None and not worker.unwanted:
-            self._outcomes.append(Lost(worker.task))
-        self._start()
 
     def _assign(self) -> None:
         for worker in self._workers:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -16,7 +17,13 @@ import msgspec
 from livebatch.client import Connection, RemoteConnection
 from livebatch.driver import DriverLoop
 from livebatch.engine.child import Child
-from livebatch.engine.runtime import ConnectionFile, find_engine, is_alive, runtime_dir
+from livebatch.engine.runtime import (
+    ConnectionFile,
+    checked_name,
+    find_engine,
+    is_alive,
+    runtime_dir,
+)
 from livebatch.engine.server import Server, Settings
 from livebatch.errors import EngineLost
 from livebatch.interval import Millis
@@ -25,17 +32,34 @@ from livebatch.wire import Stop
 EngineKind: TypeAlias = Literal["process", "embedded"]
 
 
+ORPHANED = 5.0
+"""Seconds after which the engine of a script that was killed stops."""
+
+
 def connect(
-    kind: EngineKind, batch: Millis, workers: int | None, strict: bool, linger: float | None = None
+    kind: EngineKind,
+    batch: Millis,
+    workers: int | None,
+    strict: bool,
+    linger: float | None = None,
+    name: str | None = None,
 ) -> Connection:
     """Start an engine and return a line to it.
 
+    Args:
+        linger: seconds that it goes on after its last client; infinity: for ever; None: it is
+            stopped when this process ends.
+
     Raises:
         EngineLost: it could not be started; the message says why.
+        NameTaken: an engine of this name runs.
     """
-    name = f"lb{os.getpid()}-{os.urandom(2).hex()}"
-    settings = Settings(name, batch, workers or 0, strict, linger)
-    return start_process(settings) if kind == "process" else EmbeddedConnection(settings)
+    called = checked_name(name or f"lb{os.getpid()}-{os.urandom(2).hex()}")
+    seconds = ORPHANED if linger is None else None if linger == inf else linger
+    settings = Settings(called, batch, workers or 0, strict, seconds)
+    if kind == "embedded":
+        return EmbeddedConnection(settings)
+    return start_process(settings, stop_at_exit=linger is None)
 
 
 def attach(name: str | None = None) -> RemoteConnection:
@@ -52,11 +76,16 @@ def attach(name: str | None = None) -> RemoteConnection:
 
 
 def _line_to(found: ConnectionFile) -> RemoteConnection:
-    return RemoteConnection(found.router, found.publisher, partial(is_alive, found))
+    connection = RemoteConnection(found.router, found.publisher, partial(is_alive, found))
+    connection.found = found
+    return connection
 
 
-def start_process(settings: Settings) -> OwnedConnection:
+def start_process(settings: Settings, stop_at_exit: bool = False) -> OwnedConnection:
     """Start an engine process and return a line to it.
+
+    Args:
+        stop_at_exit: whether to stop it when this process ends.
 
     Raises:
         EngineLost: it could not be started; the message says why.
@@ -81,7 +110,7 @@ def start_process(settings: Settings) -> OwnedConnection:
     if said != "ready":
         process.wait()
         raise EngineLost(f"the engine could not start: {said or _tail(log)}")
-    return OwnedConnection(find_engine(settings.name), process, log)
+    return OwnedConnection(find_engine(settings.name), process, log, stop_at_exit)
 
 
 def _tail(log: Path) -> str:
@@ -89,16 +118,19 @@ def _tail(log: Path) -> str:
 
 
 class OwnedConnection(RemoteConnection):
-    """A line to an engine process that this process has started, and stops when it exits.
+    """A line to an engine process that this process has started."""
 
-    Attributes:
-        found: how others reach the engine.
-    """
-
-    def __init__(self, found: ConnectionFile, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(
+        self,
+        found: ConnectionFile,
+        process: subprocess.Popen[bytes],
+        log: Path,
+        stop_at_exit: bool,
+    ) -> None:
         super().__init__(found.router, found.publisher, lambda: process.poll() is None)
         self.found, self._process, self._log = found, process, log
-        atexit.register(self.stop, Stop())
+        if stop_at_exit:
+            atexit.register(self.stop, Stop())
 
     def stop(self, request: Stop) -> None:
         atexit.unregister(self.stop)

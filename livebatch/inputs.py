@@ -1,0 +1,99 @@
+"""What a context makes streams and datasets from: sources, queues, local data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from livebatch import sources
+from livebatch.client import ClientRunner, Connection
+from livebatch.closures import builtin, ship_value
+from livebatch.interval import Millis
+from livebatch.operators.state import given_rows
+from livebatch.rdd import RDD, to_lineage
+from livebatch.rdd.operation import Read
+from livebatch.stream import DStream, Input
+from livebatch.wire import Offer
+
+
+class Inputs:
+    """The part of a `StreamingContext` that begins streams; each source is a method."""
+
+    batch: Millis
+    connection: Connection
+    runner: ClientRunner
+
+    def input_stream(self, source: str, /, **options: Any) -> DStream[Any]:
+        """Return the stream of a source, by the name of its file in `livebatch.sources`.
+
+        Raises:
+            DefinitionError: there is no such source, or an option is wrong.
+        """
+        return self._input(source, msgspec.to_builtins(sources.source(source, options)))
+
+    def queue_stream(
+        self,
+        rdds: Iterable[RDD[Any] | Iterable[Any]] = (),
+        one_at_a_time: bool = True,
+        default: Iterable[Any] | None = None,
+    ) -> DStream[Any]:
+        """Return a stream that is fed by hand, from a queue of RDDs or lists.
+
+        Put more into the queue with ``ssc.put(stream, rdd)``.
+
+        Args:
+            rdds: what is in the queue at first.
+            one_at_a_time: whether each batch takes one of the queue, or all that is in it.
+            default: the batch when the queue is empty; an empty one if not told.
+        """
+        fallback = None if default is None else _rows(default)
+        stream = self._input("queue", {"one_at_a_time": one_at_a_time, "default": fallback})
+        first = list(rdds)
+        if first:
+            self.put(stream, *first)
+        return stream
+
+    def put(self, stream: DStream[Any], *rdds: RDD[Any] | Iterable[Any]) -> None:
+        """Put RDDs or lists of records into the queue of a queue stream."""
+        made = [rdd if isinstance(rdd, RDD) else self.parallelize(rdd) for rdd in rdds]
+        self.connection.request(Offer(stream.id, tuple(to_lineage(rdd) for rdd in made)))
+
+    def _input(self, source: str, options: dict[str, Any]) -> DStream[Any]:
+        stream: DStream[Any] = Input((), self.batch, source, options)
+        stream.context = self  # type: ignore[assignment]
+        return stream
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in sources.kinds():
+            raise AttributeError(f"StreamingContext has no attribute or source {name!r}")
+        kind = sources.kind(name)
+
+        def make(*args: Any, **options: Any) -> DStream[Any]:
+            return self._input(name, msgspec.to_builtins(kind(*args, **options)))
+
+        make.__name__, make.__doc__ = name, kind.__doc__
+        make.__wrapped__ = kind  # type: ignore[attr-defined]
+        return make
+
+    def __dir__(self) -> Iterable[str]:
+        return [*super().__dir__(), *sources.kinds()]
+
+    def parallelize(self, data: Iterable[Any], num_slices: int | None = None) -> RDD[Any]:
+        """Return an RDD of local data.
+
+        Args:
+            data: the rows.
+            num_slices: how many partitions; the engine's parallelism if not told.
+        """
+        rows = list(data)
+        count = num_slices or self.runner.default_parallelism
+        bounds = [len(rows) * i // count for i in range(count + 1)]
+        slices = (rows[a:b] for a, b in pairwise(bounds))
+        return RDD(Read(tuple(_rows(part) for part in slices)), runner=self.runner)
+
+
+def _rows(rows: Iterable[Any]) -> Any:
+    return builtin(given_rows, ship_value(list(rows), "local data"))
