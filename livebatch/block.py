@@ -33,11 +33,11 @@ def _settle_pyarrow() -> None:
     """Have pyarrow make its first array without importing pandas to see whether it is there,
     which would cost every worker 0.2 s and 60 MB. Where pandas is used, it still is found."""
     hidden = _NoPandas()
-    sys.meta_path.insert(0, hidden)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, hidden)
     try:
         pa.array([])
     finally:
-        sys.meta_path.remove(hidden)  # type: ignore[arg-type]
+        sys.meta_path.remove(hidden)
 
 
 if "pandas" not in sys.modules:
@@ -196,8 +196,9 @@ def _columns(rows: Sequence[Any]) -> tuple[list[str], list[list[Any]]]:
         names = getattr(rows[0], "_fields", None) or [f"_{i + 1}" for i in range(len(columns))]
         return list(names), columns
     if all(isinstance(row, dict) for row in rows):
-        keys = dict.fromkeys(str(key) for row in rows for key in row)
-        return list(keys), [[row.get(key) for row in rows] for key in keys]
+        keys = dict.fromkeys(key for row in rows for key in row)
+        names = [str(key).encode("utf-8", "replace").decode() for key in keys]
+        return names, [[row.get(key) for row in rows] for key in keys]
     return ["value"], [list(rows)]
 
 
@@ -205,7 +206,14 @@ def _lenient(column: list[Any]) -> pa.Array:
     try:
         return pa.array(column)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return pa.array([None if value is None else repr(value) for value in column])
+        return pa.array([None if value is None else _shown(value) for value in column])
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value).encode("utf-8", "replace").decode()
+    except Exception as error:
+        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
 
 
 def to_table(rows: Sequence[Any]) -> pa.Table | None:
@@ -223,7 +231,7 @@ def to_table(rows: Sequence[Any]) -> pa.Table | None:
         names = list(rows[0])
         if not names or any(list(row) != names for row in rows):
             return None
-        if any(type(name) is not str for name in names):
+        if {type(name) for row in rows for name in row} != {str}:
             return None
         return _table(names, [[row[name] for row in rows] for name in names], b"dict")
     return _scalars(rows, {kind})
@@ -243,7 +251,10 @@ def _table(names: list[str], columns: Sequence[Sequence[Any]], shape: bytes) -> 
             arrays.append(pa.array(column))
         except (pa.ArrowException, UnicodeError, OverflowError):
             return None
-    return pa.table(arrays, names=names).replace_schema_metadata({_ROWS: shape})
+    try:
+        return pa.table(arrays, names=names).replace_schema_metadata({_ROWS: shape})
+    except UnicodeError:
+        return None
 
 
 def table_rows(table: pa.Table) -> list[Any]:

@@ -164,6 +164,8 @@ class ClientRunner:
             self._connection.request(CancelJob(job))
             raise
         assert isinstance(reply, Answers)
+        if reply.printed:
+            print(reply.printed, end="")
         return [pickle.loads(result) for result in reply.results]
 
     def release(self, rdd: RDD[Any]) -> None:

@@ -108,8 +108,6 @@ def ship_value(value: Any, name: str) -> Code:
     _pickle_user_modules_by_value()
     try:
         blob = cloudpickle.dumps(value, protocol=5)
-    except ClosureError:
-        raise
     except Exception as error:
         _explain(value, name, error)
     if len(blob) > LARGE:
@@ -191,6 +189,9 @@ def _explain(value: Any, name: str, error: Exception) -> NoReturn:
         for key, item in _captured(value).items()
         if _size(item) is None
     ]
+    if isinstance(error, ClosureError):
+        uses = f"{name} uses {', '.join(culprits)}: " if culprits else ""
+        raise ClosureError(f"{uses}{error}") from None
     what = f"it uses {', '.join(culprits)}, which" if culprits else "something in it"
     raise ClosureError(
         f"{name} cannot be sent to the workers: {what} cannot be pickled ({error}). "
@@ -233,7 +234,8 @@ def _pickle_user_modules_by_value() -> None:
         file = getattr(module, "__file__", None)
         if not file or name == "__main__" or "<" in file:
             continue
-        if not str(Path(file).resolve()).startswith(_installed_paths()):
+        known = sys.modules.get(module.__name__) is module
+        if known and not str(Path(file).resolve()).startswith(_installed_paths()):
             cloudpickle.register_pickle_by_value(module)
 
 

@@ -141,7 +141,7 @@ class Graph:
                     f"the stream {name} would be computed from itself: give it another name"
                 )
             for child in self._children(old):
-                check_multiple(child.slide, node.slide, f"{name} is used by a stream whose slide")
+                child.check_parent(node.slide, name)
         for node in added.values():
             check_multiple(node.slide, self.batch, "the slide")
 

@@ -63,7 +63,7 @@ class Inputs:
 
     def _input(self, source: str, options: dict[str, Any]) -> DStream[Any]:
         stream: DStream[Any] = Input((), self.batch, source, options)
-        stream.context = self  # type: ignore[assignment]
+        stream.context = self
         return stream
 
     def __getattr__(self, name: str) -> Any:

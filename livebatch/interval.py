@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import NamedTuple, TypeAlias
 
 from livebatch.errors import DefinitionError
@@ -34,7 +35,7 @@ def to_millis(duration: Duration, what: str = "a duration") -> Millis:
     (500, 5400000, 2000, 1000)
     """
     millis = _millis(duration, what)
-    if millis <= 0 or millis != round(millis):
+    if not 0 < millis < inf or millis != round(millis):
         raise DefinitionError(f"{what} must be at least 1ms and in whole ms, not {duration!r}")
     return round(millis)
 

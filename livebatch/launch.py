@@ -25,7 +25,7 @@ from livebatch.engine.runtime import (
     runtime_dir,
 )
 from livebatch.engine.server import Server, Settings
-from livebatch.errors import EngineLost
+from livebatch.errors import EngineLost, NameTaken
 from livebatch.interval import Millis
 from livebatch.wire import Stop
 
@@ -109,6 +109,9 @@ def start_process(settings: Settings, stop_at_exit: bool = False) -> OwnedConnec
         said = ready.read()
     if said != "ready":
         process.wait()
+        kind, _, message = said.partition(": ")
+        if kind == "NameTaken":
+            raise NameTaken(message)
         raise EngineLost(f"the engine could not start: {said or _tail(log)}")
     return OwnedConnection(find_engine(settings.name), process, log, stop_at_exit)
 

@@ -15,12 +15,12 @@ import livebatch.operators  # noqa: F401  (streams get their methods)
 from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
 from livebatch.clock import deadline
 from livebatch.closures import Function
-from livebatch.launch import EngineKind, attach, connect
 from livebatch.errors import DefinitionError, JobFailed, NotRunning
 from livebatch.failure import Failure, render
 from livebatch.graph import Output, records
 from livebatch.inputs import Inputs
 from livebatch.interval import Duration, Millis, to_millis
+from livebatch.launch import EngineKind, attach, connect
 from livebatch.operators.transform import Transformed, on_list
 from livebatch.rdd import RDD
 from livebatch.stream import DStream, check_name, lift, same_slide

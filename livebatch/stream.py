@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import count
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
 from livebatch.closures import Function
 from livebatch.errors import ClosureError, DefinitionError, NotRunning
-from livebatch.interval import Duration, Millis, to_millis
+from livebatch.interval import Duration, Millis, format_millis, to_millis
 from livebatch.rdd import RDD, JobRunner
 from livebatch.rdd.operation import Unioned
 
@@ -58,12 +58,15 @@ class DStream(Generic[T]):
         params: what its ``__init__`` takes after the parents, able to travel.
         lookback: how far behind a batch time the parents' batches are that it uses.
         cuts_lineage: whether each batch is computed from the one before.
+        reaches_back: whether batches from before it was defined can be had, where its parents
+            still remember theirs.
         name: what the user calls it.
     """
 
     kinds: ClassVar[dict[str, type[DStream[Any]]]] = {}
     lookback: Millis = 0
     cuts_lineage = False
+    reaches_back = False
 
     def __init_subclass__(cls) -> None:
         DStream.kinds[cls.__name__] = cls
@@ -90,7 +93,7 @@ class DStream(Generic[T]):
         """Return the RDD of a batch time; None where the stream has no batch then."""
         if time in self.generated:
             return self.generated[time]
-        if time <= self.start or (time - self.zero) % self.slide:
+        if (time <= self.start and not self.reaches_back) or (time - self.zero) % self.slide:
             return None
         rdd = self.compute(time)
         if rdd is not None:
@@ -100,6 +103,18 @@ class DStream(Generic[T]):
             rdd.persisted = rdd.persisted or self.persisted
             self.generated[time] = rdd
         return rdd
+
+    def check_parent(self, slide: Millis, name: str) -> None:
+        """Check that a parent could have this slide.
+
+        Raises:
+            DefinitionError: it could not.
+        """
+        if slide != self.slide:
+            raise DefinitionError(
+                f"{name} is used by a stream that needs its batches every "
+                f"{format_millis(self.slide)}, not every {format_millis(slide)}"
+            )
 
     @property
     def checkpoint_interval(self) -> Millis:
@@ -161,11 +176,13 @@ class Input(DStream[T]):
         self.allocated: dict[Millis, RDD[T]] = {}
 
     def compute(self, time: Millis) -> RDD[T] | None:
-        return self.allocated.pop(time)
+        return self.allocated.pop(time, None)  # None: forgotten
 
 
 class Lifted(DStream[T]):
     """An RDD method applied to each batch (of several parents: to the first with the others)."""
+
+    reaches_back = True
 
     def __init__(self, parents: Sequence[DStream[Any]], slide: Millis, method: str, *args: Any):
         super().__init__(parents, slide, method, *args)
@@ -205,7 +222,7 @@ def check_name(name: str) -> str:
     Raises:
         DefinitionError: it is not.
     """
-    if not re.fullmatch(r"[^\W\d]\w*", name):
+    if not name.isidentifier() or iskeyword(name):
         raise DefinitionError(
             f"a stream's name must be a Python name such as word_counts, not {name!r}"
         )
@@ -228,3 +245,14 @@ def same_slide(streams: Iterable[DStream[Any]], what: str) -> Millis:
 def slide_of(stream: DStream[Any], duration: Duration | None, what: str) -> Millis:
     """Return a slide duration in milliseconds; None is the stream's own."""
     return stream.slide if duration is None else to_millis(duration, what)
+
+
+def check_count(number: Any, what: str = "the number of partitions") -> int | None:
+    """Return a number of partitions or records, if it can be one; None is left to the engine.
+
+    Raises:
+        DefinitionError: it is not a whole number of at least 1.
+    """
+    if number is not None and (not isinstance(number, int) or number < 1):
+        raise DefinitionError(f"{what} must be a whole number of at least 1, not {number!r}")
+    return number

@@ -90,6 +90,7 @@ class Done(Message, frozen=True):
         answer: the pickled result of its function.
         bad: records that were left out.
         seconds: how long it ran.
+        output: what user code printed and logged meanwhile.
     """
 
     carries_code: ClassVar[bool] = False
@@ -98,6 +99,7 @@ class Done(Message, frozen=True):
     answer: bytes | None = None
     bad: BadRecords | None = None
     seconds: float = 0.0
+    output: str = ""
 
 
 class Failed(Message, frozen=True):
@@ -106,6 +108,7 @@ class Failed(Message, frozen=True):
     task: str
     failure: Failure
     lost: str | None = None
+    output: str = ""
 
 
 class Lost(Message, frozen=True):
@@ -285,9 +288,10 @@ class Ok(Message, frozen=True):
 
 
 class Answers(Message, frozen=True):
-    """The results of a job, pickled, one for each partition."""
+    """The results of a job, pickled, one for each partition, and what was printed meanwhile."""
 
     results: tuple[bytes, ...]
+    printed: str = ""
 
 
 class Refused(Message, frozen=True):
@@ -296,6 +300,7 @@ class Refused(Message, frozen=True):
     error: str
     message: str
     failure: Failure | None = None
+    printed: str = ""
 
 
 # -- what the engine says to whoever listens -------------------------------------------------
@@ -312,6 +317,7 @@ class Batch(msgspec.Struct, frozen=True):
         delay: milliseconds from the batch time to when it settled.
         busy: milliseconds its tasks ran, added up.
         bad: records left out because a function raised on them.
+        printed: what user code printed and logged in the workers.
     """
 
     output: str
@@ -323,6 +329,7 @@ class Batch(msgspec.Struct, frozen=True):
     delay: Millis = 0
     busy: Millis = 0
     bad: BadRecords | None = None
+    printed: str = ""
 
 
 class Batches(Message, frozen=True):
@@ -345,6 +352,7 @@ class BatchFailed(Message, frozen=True):
     name: str | None
     time: Millis
     failure: Failure
+    printed: str = ""
 
 
 class SourceChanged(Message, frozen=True):
@@ -406,6 +414,8 @@ def checked(reply: Message) -> Message:
     """
     if not isinstance(reply, Refused):
         return reply
+    if reply.printed:
+        print(reply.printed, end="")
     if reply.failure is not None:
         raise JobFailed(f"{reply.message}\n\n{render(reply.failure)}")
     kind = getattr(errors, reply.error, EngineError)

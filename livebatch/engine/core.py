@@ -228,20 +228,21 @@ class Engine:
             return
         settled = partial(self._settled, progress, job)
         failed = partial(self._not_settled, progress, job)
-        if job.output.function is None:
-            done: Callable[[JobDone], None] = lambda done: settled(done.seconds, done.bad)  # noqa: E731
-            id, urgency = _job_id(job), (BATCH, job.time)
-            strict = self.config.strict
-            self.jobs.run(Job(id, job.rdd, None, done, failed, None, urgency, strict))
-        else:
-            self.jobs.call(
-                _job_id(job), job.output.function, job.time, [job.rdd],
-                lambda _: settled(0.0, ()), failed,
-            )  # fmt: skip
+        id, function = _job_id(job), job.output.function
+        if function is None:
+            strict, urgency = self.config.strict, (BATCH, job.time)
+            self.jobs.run(Job(id, job.rdd, None, settled, failed, None, urgency, strict))
+            return
+        self.jobs.call(
+            id,
+            function,
+            job.time,
+            [job.rdd],
+            lambda _: settled(JobDone(id, (), 0.0, ())),
+            lambda failure: failed(failure, ""),
+        )
 
-    def _settled(
-        self, progress: Progress, job: OutputJob, seconds: float, bad: Sequence[BadRecords]
-    ) -> None:
+    def _settled(self, progress: Progress, job: OutputJob, done: JobDone) -> None:
         operation = job.rdd.operation
         blocks = operation.blocks if isinstance(operation, Stored) else ()
         refs = tuple(block for split in blocks for block in split)
@@ -253,19 +254,22 @@ class Engine:
             blocks=refs,
             rows=sum(block.rows for block in refs),
             delay=self.clock.now() - job.time,
-            busy=round(seconds * 1000),
-            bad=_merge(bad),
+            busy=round(done.seconds * 1000),
+            bad=_merge(done.bad),
+            printed=done.printed,
         )
         progress.finished(batch, job.rdd)
         self._publish(BatchSettled(batch))
         self._close(job.time)
         self._next(progress)
 
-    def _not_settled(self, progress: Progress, job: OutputJob, failure: Failure) -> None:
+    def _not_settled(
+        self, progress: Progress, job: OutputJob, failure: Failure, printed: str
+    ) -> None:
         progress.failed(f"{failure.kind}: {failure.message}")
         self._failed.add(job.time)
         self.log.append(NotSettled(job.time, job.output.id, progress.error or ""))
-        self._publish(BatchFailed(job.output.id, job.output.name, job.time, failure))
+        self._publish(BatchFailed(job.output.id, job.output.name, job.time, failure, printed))
         self._close(job.time)
         self._next(progress)
 

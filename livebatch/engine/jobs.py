@@ -40,14 +40,14 @@ class Job:
     Attributes:
         action: applied to each partition; None: the RDD is to be kept as blocks.
         splits: which partitions; None: all.
-        done, failed: called once, one of them.
+        done, failed: called once, one of them; ``failed`` with what was printed, too.
     """
 
     id: str
     rdd: RDD[Any]
     action: Function | None
     done: Callable[[JobDone], None]
-    failed: Callable[[Failure], None]
+    failed: Callable[[Failure, str], None]
     splits: Sequence[int] | None = None
     urgency: tuple[int, ...] = ()
     strict: bool = False
@@ -155,7 +155,7 @@ class Jobs:
                 continue
             if failure is not None:
                 self._jobs.pop(job.id)
-                job.failed(failure)
+                job.failed(failure, "")
             elif not any(job in jobs for jobs in self._waiting.values()):
                 self.run(job)
 
@@ -178,7 +178,7 @@ class Jobs:
             stages = self._plan(job)
         except Exception as error:
             del self._jobs[job.id]
-            job.failed(describe(error))
+            job.failed(describe(error), "")
             return
         if stages:
             self._handle(JobSubmitted(job.id, stages, job.urgency, job.strict))
@@ -216,7 +216,7 @@ class Jobs:
                 self._submit(job)
                 return
         del self._jobs[command.job]
-        job.failed(command.failure)
+        job.failed(command.failure, command.printed)
 
     def delete(self, blocks: Sequence[BlockRef]) -> None:
         """Delete blocks."""

@@ -94,6 +94,7 @@ class JobDone:
     outcomes: tuple[Done, ...]
     seconds: float
     bad: tuple[BadRecords, ...]
+    printed: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ class JobGivenUp:
     job: str
     failure: Failure
     lost: str | None = None
+    printed: str = ""
 
 
 Command: TypeAlias = Launch | Kill | StageKept | Release | JobDone | JobGivenUp
@@ -231,13 +233,14 @@ class Scheduler:
                 result = tuple(state.done[i] for i in range(len(state.done)))
                 seconds = sum(done.seconds for done in outcomes)
                 bad = tuple(done.bad for done in outcomes if done.bad)
-                self._commands.append(JobDone(name, result, seconds, bad))
+                printed = "".join(done.output for done in outcomes)
+                self._commands.append(JobDone(name, result, seconds, bad, printed))
                 self._drop(name)
 
     def _failed(self, event: Failed) -> None:
         found = self._take(event.task)
         if found is not None:
-            self._give_up(found[0].stage.id, event.failure, event.lost)
+            self._give_up(found[0].stage.id, event.failure, event.lost, event.output)
 
     def _lost(self, event: Lost) -> None:
         found = self._take(event.task)
@@ -251,10 +254,10 @@ class Scheduler:
         reason = f"{MAX_LOST} workers died while they ran one of its tasks ({event.reason})"
         self._give_up(state.stage.id, Failure("WorkerDied", reason), None)
 
-    def _give_up(self, stage: str, failure: Failure, lost: str | None) -> None:
+    def _give_up(self, stage: str, failure: Failure, lost: str | None, printed: str = "") -> None:
         for name, job in list(self._jobs.items()):
             if any(s.id == stage for s in job.event.stages):
-                self._commands.append(JobGivenUp(name, failure, lost))
+                self._commands.append(JobGivenUp(name, failure, lost, printed))
                 self._drop(name)
 
     def _take(self, task: str) -> tuple[_Stage, int] | None:

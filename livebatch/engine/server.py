@@ -24,12 +24,14 @@ from livebatch.engine.receiving import ReceiverHost
 from livebatch.engine.runtime import (
     ConnectionFile,
     clean_stale,
+    list_engines,
     runtime_dir,
     shared_memory_dir,
     socket_address,
 )
 from livebatch.engine.service import Service
 from livebatch.engine.store import remove_directory
+from livebatch.errors import NameTaken
 from livebatch.interval import Millis
 from livebatch.transport import Hub, Peer
 from livebatch.wire import AnyMessage, Hello, Welcome
@@ -67,6 +69,10 @@ class Server:
         self, settings: Settings, start_driver: Callable[[str, str], Child | None]
     ) -> None:
         clean_stale()
+        if any(engine.name == settings.name for engine in list_engines()):
+            raise NameTaken(
+                f"an engine named {settings.name} runs already: attach to it, or stop it"
+            )
         self._settings = settings
         self._directory = shared_memory_dir(settings.name)
         router = socket_address(settings.name, "router")

@@ -94,7 +94,8 @@ class Service:
 
     def _run(self, request: RunJob, reply: Reply) -> None:
         def done(result: Any) -> None:
-            reply(Answers(tuple(outcome.answer for outcome in result.outcomes)))
+            answers = tuple(outcome.answer for outcome in result.outcomes)
+            reply(Answers(answers, result.printed))
 
         self._engine.jobs.run(
             Job(
@@ -142,5 +143,5 @@ class Service:
         )
 
 
-def _refuse(reply: Reply, failure: Failure) -> None:
-    reply(Refused("JobFailed", f"{failure.kind}: {failure.message}", failure))
+def _refuse(reply: Reply, failure: Failure, printed: str) -> None:
+    reply(Refused("JobFailed", f"{failure.kind}: {failure.message}", failure, printed))

@@ -69,7 +69,7 @@ def _finish(task: Task, rows: Rows | pa.Table, store: BlockStore) -> Done:
     if isinstance(task.purpose, Answer):
         return Done(task.id, answer=dumps(load(task.purpose.function)(rows)))
     if isinstance(task.purpose, Divide):
-        segments = task.purpose.shuffle.divide(rows)
+        segments = task.purpose.shuffle.divide(task.steps[-1].split, rows)
         return Done(task.id, store.put(encode_segments(segments), task.id))
     return Done(task.id, store.put(encode(list(rows)), task.id))
 

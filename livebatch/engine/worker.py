@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+import msgspec
+
 from livebatch.engine.child import live_and_die_with_the_engine
+from livebatch.engine.output import caught
 from livebatch.engine.store import SharedMemoryStore
 from livebatch.engine.task import run_task
 from livebatch.failure import describe
@@ -34,12 +37,15 @@ class Worker:
 
     def _carry_out(self, task: Task) -> Done | Failed:
         self._busy = True
-        try:
-            return run_task(task, self._store)
-        except KeyboardInterrupt as error:
-            return Failed(task.id, describe(error))
-        finally:
-            self._busy = False
+        with caught() as output:
+            try:
+                outcome = run_task(task, self._store)
+            except KeyboardInterrupt as error:
+                outcome = Failed(task.id, describe(error))
+            finally:
+                self._busy = False
+        text = output.getvalue()
+        return msgspec.structs.replace(outcome, output=text) if text else outcome
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         if self._busy:

@@ -7,7 +7,7 @@ from typing import Any
 
 from livebatch.closures import builtin, ship
 from livebatch.rdd import functions as run
-from livebatch.stream import DStream, Lifted, lift, operator, same_slide
+from livebatch.stream import DStream, Lifted, check_count, lift, operator, same_slide
 
 Stream = DStream[Any]
 
@@ -107,7 +107,7 @@ def union(self: Stream, *others: Stream) -> Stream:
 @operator
 def repartition(self: Stream, num_partitions: int) -> Stream:
     """Divide the records of each batch evenly over so many partitions."""
-    return lift(self, "repartition", num_partitions)
+    return lift(self, "repartition", check_count(num_partitions))
 
 
 @operator
@@ -146,7 +146,9 @@ def top(self: Stream, num: int, key: Callable[[Any], Any] | None = None) -> Stre
     Example:
         ``counts.top(10, key=lambda pair: pair[1])``
     """
-    return _to_one(self, builtin(run.largest, num, None if key is None else ship(key)))
+    return _to_one(
+        self, builtin(run.largest, check_count(num, "num"), None if key is None else ship(key))
+    )
 
 
 def _to_one(stream: Stream, step: Any) -> Stream:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from livebatch.closures import ship
-from livebatch.stream import DStream, lift, operator
+from livebatch.stream import DStream, check_count, lift, operator
 
 Stream = DStream[Any]
 
@@ -24,7 +24,7 @@ def reduce_by_key(
     Example:
         ``sales.reduce_by_key(lambda a, b: a + b)``
     """
-    return lift(self, "reduce_by_key", ship(func), num_partitions)
+    return lift(self, "reduce_by_key", ship(func), check_count(num_partitions))
 
 
 @operator
@@ -37,13 +37,13 @@ def combine_by_key(
 ) -> Stream:
     """Fold the values of each key of a batch into one, first within partitions, then across."""
     functions = [ship(f) for f in (create_combiner, merge_value, merge_combiners)]
-    return lift(self, "combine_by_key", *functions, num_partitions)
+    return lift(self, "combine_by_key", *functions, check_count(num_partitions))
 
 
 @operator
 def group_by_key(self: Stream, num_partitions: int | None = None) -> Stream:
     """Collect the values of each key of a batch into a list."""
-    return lift(self, "group_by_key", num_partitions)
+    return lift(self, "group_by_key", check_count(num_partitions))
 
 
 @operator
@@ -54,7 +54,7 @@ def partition_by(
 ) -> Stream:
     """Divide (key, value) records by key, with a hash that all processes agree on."""
     function = None if partition_func is None else ship(partition_func)
-    return lift(self, "partition_by", num_partitions, function)
+    return lift(self, "partition_by", check_count(num_partitions), function)
 
 
 @operator
@@ -64,4 +64,4 @@ def count_by_value(self: Stream, num_partitions: int | None = None) -> Stream:
     Example:
         ``words.count_by_value()``
     """
-    return lift(self, "value_counts", num_partitions)
+    return lift(self, "value_counts", check_count(num_partitions))

@@ -10,7 +10,7 @@ from livebatch.interval import Millis
 from livebatch.rdd import RDD
 from livebatch.rdd import functions as run
 from livebatch.rdd.operation import Read, Zipped
-from livebatch.stream import DStream, operator
+from livebatch.stream import DStream, check_count, operator
 
 Stream = DStream[Any]
 
@@ -89,4 +89,4 @@ def update_state_by_key(
     rows = None
     if initial is not None:
         rows = builtin(given_rows, ship_value(list(initial), "the initial state"))
-    return Updated([self], self.slide, ship(update_func), num_partitions, rows)
+    return Updated([self], self.slide, ship(update_func), check_count(num_partitions), rows)

@@ -19,6 +19,8 @@ Stream = DStream[Any]
 class Transformed(DStream[Any]):
     """What a function on RDDs, run in the driver process, makes of each batch."""
 
+    reaches_back = True
+
     def __init__(self, parents: Sequence[Stream], slide: Millis, function: Function) -> None:
         super().__init__(parents, slide, function)
         self.function = function

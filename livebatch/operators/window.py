@@ -14,7 +14,7 @@ from livebatch.interval import Duration, Interval, Millis, check_multiple, to_mi
 from livebatch.rdd import RDD
 from livebatch.rdd import functions as run
 from livebatch.rdd.operation import Stored, Unioned, Zipped
-from livebatch.stream import DStream, lift, operator, slide_of
+from livebatch.stream import DStream, check_count, lift, operator, slide_of
 
 Stream = DStream[Any]
 
@@ -35,6 +35,9 @@ class Windowed(DStream[Any]):
         super().__init__(parents, slide, window)
         self.lookback = window
         parents[0].persisted = True
+
+    def check_parent(self, slide: Millis, name: str) -> None:
+        _check_durations(self.lookback, self.slide, slide, f"{name} is used by a stream whose")
 
     def compute(self, time: Millis) -> RDD[Any]:
         parent = self.parents[0]
@@ -62,18 +65,22 @@ class ReducedWindow(DStream[Any]):
         super().__init__(parents, slide, window, func, inv_func, filter_func, num_partitions)
         self.lookback = window + slide
         self.num_partitions = num_partitions
-        self.window, self.func = window, func
+        self.length, self.func = window, func
         self.inv_func, self.filter_func = inv_func, filter_func
         parents[0].persisted = True
 
+    def check_parent(self, slide: Millis, name: str) -> None:
+        _check_durations(self.length, self.slide, slide, f"{name} is used by a stream whose")
+
     def compute(self, time: Millis) -> RDD[Any]:
-        parent, before = self.parents[0], self.generated.get(time - self.slide)
+        parent, earlier = self.parents[0], time - self.slide
+        before = self.generated.get(earlier)
         if before is None:
-            window = _all_of(_batches(parent, time - self.window, time), parent)
+            window = _all_of(_batches(parent, time - self.length, time), parent)
             reduced = window.reduce_by_key(self.func, self.num_partitions)  # type: ignore[arg-type]
             return reduced if self.filter_func is None else reduced.filter(self.filter_func)  # type: ignore[arg-type]
-        left = _batches(parent, time - self.slide - self.window, time - self.window)
-        entered = _batches(parent, time - self.slide, time)
+        left = _batches(parent, earlier - self.length, min(earlier, time - self.length))
+        entered = _batches(parent, max(earlier, time - self.length), time)
         step = builtin(slide_window, self.func, self.inv_func, self.filter_func, len(left))
         return RDD(Zipped(step), [before, *left, *entered])
 
@@ -148,14 +155,35 @@ def reduce_by_key_and_window(
         DefinitionError: a duration is not a multiple of this stream's slide.
     """
     length, slide = _durations(self, window_duration, slide_duration)
-    merge = ship(func)
-    reduced = lift(self, "reduce_by_key", merge, num_partitions)
+    merge, parts = ship(func), check_count(num_partitions)
     keep = None if filter_func is None else ship(filter_func)
-    if inv_func is not None:
-        inverse = ship(inv_func)
-        return ReducedWindow([reduced], slide, length, merge, inverse, keep, num_partitions)
-    result = lift(Windowed([reduced], slide, length), "reduce_by_key", merge, num_partitions)
+    reduced = lift(self, "reduce_by_key", merge, parts)
+    if inv_func is None:
+        result: Stream = Windowed([reduced], slide, length)
+        result = lift(result, "reduce_by_key", merge, parts)
+    elif keep is None:
+        result = ReducedWindow([reduced], slide, length, merge, ship(inv_func), None, parts)
+    else:
+        result = _counted(reduced, slide, length, merge, ship(inv_func), parts)
     return result if keep is None else lift(result, "filter", keep)
+
+
+def _counted(
+    reduced: Stream,
+    slide: Millis,
+    length: Millis,
+    func: Function,
+    inv_func: Function,
+    num_partitions: int | None,
+) -> Stream:
+    """Return a sliding reduction that also counts of how many batches' values each key's is made,
+    and so knows which keys have left the window."""
+    counted = lift(reduced, "map_values", builtin(with_one))
+    add_both, take_both = builtin(on_both, func, 1), builtin(on_both, inv_func, -1)
+    window = ReducedWindow(
+        [counted], slide, length, add_both, take_both, builtin(is_there), num_partitions
+    )
+    return lift(window, "map_values", builtin(without_count))
 
 
 @operator
@@ -174,7 +202,7 @@ def count_by_value_and_window(
         DefinitionError: a duration is not a multiple of this stream's slide.
     """
     length, slide = _durations(self, window_duration, slide_duration)
-    counts = lift(self, "value_counts", num_partitions)
+    counts = lift(self, "value_counts", check_count(num_partitions))
     return ReducedWindow(
         [counts], slide, length, builtin(plus), builtin(minus), builtin(has_count), num_partitions
     )
@@ -199,9 +227,13 @@ def reduce_by_window(
         DefinitionError: a duration is not a multiple of this stream's slide.
     """
     keyed = lift(self.reduce(reduce_func), "key_by", builtin(no_key))
-    merged = keyed.reduce_by_key_and_window(
-        reduce_func, inv_reduce_func, window_duration, slide_duration, 1
-    )
+    length, slide = _durations(self, window_duration, slide_duration)
+    merge = ship(reduce_func)
+    reduced = lift(keyed, "reduce_by_key", merge, 1)
+    if inv_reduce_func is None:
+        merged: Stream = lift(Windowed([reduced], slide, length), "reduce_by_key", merge, 1)
+    else:
+        merged = _counted(reduced, slide, length, merge, ship(inv_reduce_func), 1)
     return lift(merged, "values")
 
 
@@ -217,9 +249,15 @@ def count_by_window(
 
 
 def _durations(stream: Stream, window: Duration, slide: Duration | None) -> tuple[Millis, Millis]:
-    length = check_multiple(to_millis(window, "the window"), stream.slide, "the window")
+    length = to_millis(window, "the window")
     every = slide_of(stream, slide, "the slide")
-    return length, check_multiple(every, stream.slide, "the slide")
+    _check_durations(length, every, stream.slide, "the")
+    return length, every
+
+
+def _check_durations(length: Millis, slide: Millis, of_parent: Millis, whose: str) -> None:
+    check_multiple(length, of_parent, f"{whose} window")
+    check_multiple(slide, of_parent, f"{whose} slide")
 
 
 def plus(a: Any, b: Any) -> Any:
@@ -236,3 +274,22 @@ def has_count(pair: tuple[Any, int]) -> bool:
 
 def no_key(row: Any) -> None:
     return None
+
+
+def with_one(value: Any) -> tuple[Any, int]:
+    return value, 1
+
+
+def without_count(counted: tuple[Any, int]) -> Any:
+    return counted[0]
+
+
+def is_there(pair: tuple[Any, tuple[Any, int]]) -> bool:
+    return pair[1][1] > 0
+
+
+def on_both(
+    function: Callable[[Any, Any], Any], sign: int, a: tuple[Any, int], b: tuple[Any, int]
+) -> tuple[Any, int]:
+    """Apply a function to the values of (value, count) pairs, and add or subtract the counts."""
+    return function(a[0], b[0]), a[1] + sign * b[1]

@@ -127,7 +127,7 @@ class Elementwise(Dataset[T]):
     def repartition(self, num_partitions: int) -> RDD[T]:
         """Divide the rows evenly over so many partitions."""
         bucketing = builtin(in_turn, _positive(num_partitions))
-        return self.derive(Shuffled(num_partitions, bucketing))  # type: ignore[no-any-return]
+        return self.derive(Shuffled(num_partitions, bucketing, in_turn=True))  # type: ignore[no-any-return]
 
     def _apply(self, function: Callable[..., Any], *args: Any, keeps: bool = False) -> RDD[Any]:
         """Apply one of livebatch's own functions to each partition."""

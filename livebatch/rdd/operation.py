@@ -209,6 +209,7 @@ class Shuffled(Operation, frozen=True):
         before: applied to a map task's rows before they are divided (map-side combine).
         after: applied to the rows that arrive, those of the first map task first.
         by: how keys are divided, where they are.
+        in_turn: rows are dealt out in turn; each map task begins at another partition.
     """
 
     count: int
@@ -216,6 +217,7 @@ class Shuffled(Operation, frozen=True):
     before: Function | None = None
     after: Function | None = None
     by: Partitioner | None = None
+    in_turn: bool = False
 
     def partitions(self, parents: Sequence[RDD[Any]]) -> int:
         return self.count
@@ -227,11 +229,13 @@ class Shuffled(Operation, frozen=True):
         """Return whether the parent is divided this way already, so that nothing need move."""
         return self.by is not None and parents[0].partitioner == self.by
 
-    def divide(self, rows: Rows) -> list[Sequence[Any]]:
-        """Return a map task's output: rows for each partition that comes out."""
+    def divide(self, split: int, rows: Rows) -> list[Sequence[Any]]:
+        """Return the output of a map task: rows for each partition that comes out."""
         if self.before is not None:
             rows = load(self.before)(rows)
-        return load(self.bucketing)(rows if isinstance(rows, list) else list(rows))  # type: ignore[no-any-return]
+        divided: list[Sequence[Any]] = load(self.bucketing)(list(rows))
+        first = -split % self.count if self.in_turn else 0
+        return divided[first:] + divided[:first]
 
     def compute(self, split: int, inputs: list[Rows]) -> Rows:
         rows: Iterable[Any] = chain.from_iterable(inputs)

@@ -69,28 +69,43 @@ def stable_hash(key: Any) -> int:
 
 def _other_hash(key: Any) -> int:
     if isinstance(key, enum.Enum):
-        return _combine((crc32(type(key).__qualname__.encode()), crc32(key.name.encode())))
+        name = key.name or repr(key.value)  # an empty flag has no name
+        return _combine((crc32(type(key).__qualname__.encode()), crc32(name.encode())))
     if isinstance(key, frozenset):
         return sum(map(stable_hash, key))
     if isinstance(key, datetime):
-        moment = key.astimezone(UTC) if key.tzinfo else key
+        # As Python compares them: the second of a repeated hour equals the first.
+        first = key.replace(fold=0)
+        moment = first.astimezone(UTC) if key.tzinfo else first
         return crc32(str(moment.replace(tzinfo=None)).encode())
+    if isinstance(key, time):
+        return hash(_since_midnight(key) / timedelta(microseconds=1))
     if isinstance(key, timedelta):
         return hash(key / timedelta(microseconds=1))
-    if isinstance(key, (date, time, UUID, PurePath)):
+    if isinstance(key, (date, UUID)):
         return crc32(str(key).encode())
+    if isinstance(key, PurePath):  # on Windows, paths are equal whatever their case
+        return crc32(str(key).lower().encode())
     if dataclasses.is_dataclass(key) and not isinstance(key, type):
         params = key.__dataclass_params__  # type: ignore[attr-defined]
         if params.frozen and params.eq:
             fields = [f.name for f in dataclasses.fields(key) if f.compare]
             return _combine(stable_hash(getattr(key, name)) for name in fields)
     if hasattr(key, "item") and hasattr(key, "dtype"):  # a numpy scalar
+        if key.dtype.kind in "mM":
+            key = key.astype(f"{key.dtype.kind}8[ns]").astype("i8")
         return stable_hash(key.item())
     raise UnstableKey(
         f"{type(key).__qualname__} cannot be a key: workers would not agree on its hash. Use a "
         "string, number, date, tuple, frozenset, enum or frozen dataclass, for example by mapping "
         f"to a tuple of its fields first; the key was {key!r}"
     )
+
+
+def _since_midnight(moment: time) -> timedelta:
+    offset = moment.utcoffset() or timedelta()
+    wall = timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second)
+    return wall + timedelta(microseconds=moment.microsecond) - offset
 
 
 def _combine(hashes: Iterable[int]) -> int:
