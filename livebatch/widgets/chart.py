@@ -1,0 +1,48 @@
+"""What a kind of view must be able to do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, TypeAlias
+
+import pyarrow as pa
+
+# What the browser's painter is told: JSON, and binary columns.
+Picture: TypeAlias = tuple[dict[str, Any], list[bytes]]
+
+
+class Chart(ABC):
+    """One kind of picture of a stream: batches in, frames out.
+
+    A kind is a module of this package that defines one ``Chart``, with a painter of the same name
+    in ``static/<kind>.js``. A chart belongs to one thread and knows neither widget nor browser.
+
+    Args:
+        name: the stream's name.
+        window: how many seconds of the past are kept.
+    """
+
+    bokeh: ClassVar[bool] = True
+    """Whether the painter draws with BokehJS."""
+
+    def __init__(self, name: str, window: float) -> None:
+        self.name = name
+        self.window = window
+
+    @abstractmethod
+    def add(self, time: datetime, table: pa.Table) -> None:
+        """Take the batch of ``time`` in.
+
+        Raises:
+            ValueError: if this kind cannot draw such a table.
+        """
+
+    @abstractmethod
+    def frame(self, *, key: bool) -> Picture:
+        """What changed since the last frame, or everything if ``key``."""
+
+    def item(self) -> Mapping[str, object] | None:
+        """The empty figure, as ``bokeh.embed.json_item`` gives it."""
+        return None

@@ -1,0 +1,94 @@
+"""What the columns of a table are good for in a picture, and their values as numpy arrays."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+TIME_NAMES = ("time", "ts", "timestamp")
+
+
+def numbers(schema: pa.Schema) -> list[int]:
+    """Positions of the columns that can be drawn as a quantity."""
+    return [i for i, f in enumerate(schema) if _is_number(f.type)]
+
+
+def texts(schema: pa.Schema) -> list[int]:
+    """Positions of the columns that can name a line or a bar."""
+    return [i for i, f in enumerate(schema) if _is_text(f.type)]
+
+
+def times(schema: pa.Schema) -> list[int]:
+    """Positions of the timestamp columns."""
+    return [i for i, f in enumerate(schema) if pt.is_timestamp(f.type)]
+
+
+def event_time(schema: pa.Schema) -> int | None:
+    """Position of the column that says when a row happened, if one can be told."""
+    found = times(schema)
+    named = [i for i in found if schema.field(i).name.lower() in TIME_NAMES]
+    if named:
+        return named[0]
+    return found[0] if len(found) == 1 else None
+
+
+def choose(schema: pa.Schema) -> str:
+    """The kind of view that suits a schema.
+
+    Example:
+        >>> choose(pa.schema({"value": pa.int64()}))
+        'line'
+        >>> choose(pa.schema({"tag": pa.string(), "n": pa.int64()}))
+        'bar'
+        >>> choose(pa.schema({"a": pa.int64(), "b": pa.int64()}))
+        'table'
+    """
+    amounts, names = len(numbers(schema)), len(texts(schema))
+    others = len(schema) - amounts - names - len(times(schema))
+    if others or amounts != 1:
+        return "table"
+    return {0: "line", 1: "bar"}.get(names, "table")
+
+
+def floats(column: pa.ChunkedArray) -> Floats:
+    """Numbers of any Arrow type as float64; null becomes NaN."""
+    return column.cast(pa.float64(), safe=False).to_numpy()
+
+
+def epoch_ms(column: pa.ChunkedArray) -> Floats:
+    """Timestamps as milliseconds since 1970-01-01 UTC; null becomes NaN.
+
+    A timestamp without a zone is a wall-clock reading of this machine, as in Python.
+    """
+    micros = column.cast(pa.timestamp("us", tz=column.type.tz), safe=False).cast(pa.int64())
+    ms = floats(micros) / 1e3
+    if column.type.tz is None and np.isfinite(ms).any():
+        wall = datetime.fromtimestamp(float(np.nanmax(ms)) / 1e3, UTC).replace(tzinfo=None)
+        offset = wall.astimezone().utcoffset()
+        ms = ms - (offset.total_seconds() * 1e3 if offset else 0.0)
+    return ms
+
+
+def codes(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """A text column as (position of each row's name, the distinct names); null is ``∅``."""
+    plain = pc.fill_null(column.cast(pa.large_string()), "∅")
+    encoded = plain.combine_chunks().dictionary_encode()
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pt.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind)

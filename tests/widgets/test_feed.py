@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from livebatch.widgets.feed import UNHEARD, Feed
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Driven:
+    """A feed with a browser that has said hello."""
+
+    def __init__(self, kind: str = "line", *, greeted: bool = True) -> None:
+        self.feed = Feed("stream", kind)
+        self.batches = 0
+        self.y: list[float] = []
+        if greeted:
+            self.feed.request()
+            self.read()
+
+    def push(self, *values: Any) -> None:
+        self.batches += 1
+        table = pa.table({"value": list(values)})
+        self.feed.push(T0 + timedelta(seconds=self.batches), table)
+
+    def read(self) -> dict[str, Any]:
+        message = self.feed.next()
+        assert message is not None
+        header, buffers = message
+        json.dumps(header)
+        columns = np.frombuffer(buffers[0]) if buffers else np.empty(0)
+        self.y = columns[len(columns) // 2 :].tolist()
+        return header
+
+    def news(self) -> list[float]:
+        self.read()
+        return self.y
+
+
+def test_messages_are_numbered_and_the_first_says_everything() -> None:
+    driven = Driven(greeted=False)
+    first = driven.read()
+    assert (first["seq"], first["key"], first["kind"]) == (0, True, "line")
+    assert first["item"]["doc"]["roots"]
+    driven.push(1)
+    second = driven.read()
+    assert (second["seq"], second["key"]) == (1, False)
+    assert "item" not in second
+    assert driven.feed.next() is None
+
+
+def test_several_batches_make_one_message() -> None:
+    driven = Driven()
+    for i in range(5):
+        driven.push(i)
+    assert driven.news() == [0, 1, 2, 3, 4]
+    assert driven.feed.next() is None
+
+
+def test_a_request_is_answered_with_everything_once() -> None:
+    driven = Driven()
+    driven.push(1)
+    driven.read()
+    driven.feed.request()
+    answer = driven.read()
+    assert answer["key"]
+    assert answer["note"] == {"status": ["", "ok"], "error": None, "paused": False}
+    assert driven.y == [1]
+    assert driven.feed.next() is None
+
+
+def test_until_a_browser_is_heard_a_picture_comes_every_so_often() -> None:
+    driven = Driven(greeted=False)
+    keys = []
+    for i in range(3 * UNHEARD):
+        driven.push(i)
+        keys.append(driven.read()["key"])
+    assert [i for i, key in enumerate(keys) if key] == [0, UNHEARD, 2 * UNHEARD]
+
+
+def test_a_pause_freezes_the_picture_and_the_present_follows() -> None:
+    driven = Driven()
+    driven.push(1)
+    driven.read()
+    driven.feed.pause(True)
+    assert driven.read()["note"]["paused"]
+    driven.push(2)
+    assert driven.feed.next() is None
+    driven.feed.pause(False)
+    after = driven.read()
+    assert after["key"]
+    assert not after["note"]["paused"]
+    assert driven.y == [1, 2]
+
+
+def test_a_page_loaded_during_a_pause_gets_the_frozen_picture() -> None:
+    driven = Driven()
+    driven.push(1)
+    driven.read()
+    driven.feed.pause(True)
+    driven.push(2)
+    driven.read()
+    driven.feed.request()
+    assert driven.read()["key"]
+    assert driven.y == [1]
+
+
+def test_a_pause_and_resume_between_two_messages_loses_nothing() -> None:
+    driven = Driven()
+    driven.feed.pause(True)
+    driven.push(1)
+    driven.feed.pause(False)
+    assert driven.news() == [1]
+
+
+def test_notes_come_while_paused_and_without_data() -> None:
+    driven = Driven()
+    driven.feed.pause(True)
+    driven.read()
+    driven.feed.status("late", "warn")
+    message = driven.read()
+    assert message["note"]["status"] == ["late", "warn"]
+    assert message["picture"] is None
+    driven.feed.status("late", "warn")
+    assert driven.feed.next() is None, "the same again is no news"
+
+
+def test_a_failure_is_shown_until_it_is_cleared_and_the_picture_stays() -> None:
+    driven = Driven()
+    driven.push(1)
+    driven.read()
+    driven.feed.fail("Traceback\n\x1b[0;31mZeroDivisionError\x1b[0m: no\n")
+    assert driven.read()["note"]["error"] == "Traceback\nZeroDivisionError: no"
+    driven.push(2)
+    assert driven.news() == [2]
+    driven.feed.fail(None)
+    assert driven.read()["note"]["error"] is None
+
+
+def test_a_batch_that_cannot_be_drawn_shows_why_and_the_next_one_is_drawn() -> None:
+    driven = Driven()
+    driven.push("word")
+    message = driven.read()
+    assert message["note"]["error"].endswith(
+        "ValueError: a line view needs a column of numbers; the stream has value string"
+    )
+    driven.push(3)
+    assert driven.read()["note"]["error"] is None
+    assert driven.y == [3]
+
+
+@pytest.mark.parametrize(
+    ("table", "kind"),
+    [
+        (pa.table({"value": [1]}), "line"),
+        (pa.table({"w": ["a"], "n": [1]}), "bar"),
+        (pa.table({"value": ["a"]}), "table"),
+    ],
+)
+def test_auto_waits_for_rows_and_then_chooses(table: pa.Table, kind: str) -> None:
+    feed = Feed("stream", "auto")
+    message = feed.next()
+    assert message is not None
+    assert message[0]["kind"] is None
+    feed.push(T0, pa.table({"value": pa.array([], pa.null())}))
+    assert feed.next() is None
+    feed.push(T0, table)
+    message = feed.next()
+    assert message is not None
+    assert (message[0]["kind"], message[0]["key"]) == (kind, True)
+    assert feed.last() is not None
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="no view of kind 'pie'"):
+        Feed("stream", "pie")

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from queue import Queue
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from livebatch.clock import stopwatch
+from livebatch.widgets import Panel, View, live, show
+from livebatch.widgets.assets import assets
+from livebatch.widgets.widget import FRAMES_PER_SECOND
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+SECONDS = 10.0
+
+
+class Sent:
+    """What a view has sent to the browser, and from where."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.messages: Queue[tuple[dict[str, Any], list[bytes]]] = Queue()
+        self.threads: set[str] = set()
+        self.times: list[float] = []
+        patch.setattr(View, "send", lambda view, *message: self.take(view, *message))
+
+    def take(self, view: View, header: dict[str, Any], buffers: list[bytes]) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.times.append(stopwatch())
+        self.messages.put((header, buffers))
+
+    def next(self) -> tuple[dict[str, Any], list[bytes]]:
+        return self.messages.get(timeout=SECONDS)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
+    return Sent(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    yield
+    for panel in live().values():
+        panel.close()
+    assert not pumps()
+
+
+def pumps() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("livebatch-view-")]
+
+
+def numbers(*values: float) -> pa.Table:
+    return pa.table({"value": values})
+
+
+def widgets() -> set[str]:
+    return set(ipywidgets.widgets.widget._instances)
+
+
+def test_what_is_pushed_from_any_thread_is_sent_from_one(sent: Sent) -> None:
+    view = show("clicks", "line").view
+
+    def push(first: int) -> None:
+        for i in range(first, first + 100):
+            view.push(T0 + timedelta(milliseconds=i), numbers(i))
+
+    threads = [threading.Thread(target=push, args=(1000 * k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    drawn: set[float] = set()
+    for seq in count():
+        header, buffers = sent.next()
+        assert header["seq"] == seq
+        at, values = 0, np.frombuffer(buffers[0])
+        for line in header["picture"]["lines"]:
+            drawn |= set(values[at + line["n"] : at + 2 * line["n"]])
+            at += 2 * line["n"]
+        if len(drawn) == 400:
+            break
+    assert sent.threads == {"livebatch-view-clicks"}
+
+
+def test_a_flood_is_sent_at_no_more_than_twenty_frames_a_second(sent: Sent) -> None:
+    view = show("flood", "line").view
+    millis = count()
+    for _ in range(10):
+        while sent.messages.empty():
+            view.push(T0 + timedelta(milliseconds=next(millis)), numbers(1))
+        sent.next()
+    assert min(np.diff(sent.times)) >= 0.99 / FRAMES_PER_SECOND
+
+
+def test_a_browsers_request_is_answered(sent: Sent) -> None:
+    view = show("clicks", "line").view
+    sent.next()
+    view._handle_custom_msg({"ask": "key"}, [])
+    header, _ = sent.next()
+    assert header["key"]
+    assert header["kind"] == "line"
+
+
+def test_pausing_by_button_or_by_hand_is_the_same(sent: Sent) -> None:
+    panel = show("clicks", "line")
+    button = panel.children[0].children[1]
+    sent.next()
+    button.value = True
+    assert panel.view.paused
+    assert sent.next()[0]["note"]["paused"]
+    panel.view.paused = False
+    assert not button.value
+    assert sent.next()[0]["key"]
+
+
+def test_a_new_view_of_a_stream_replaces_the_old_and_leaves_nothing(sent: Sent) -> None:
+    show("clicks", "line")
+    show("other", "bar")
+    before = widgets()
+    old = live()["clicks"]
+    new = show("clicks", "line", title="Clicks!")
+    assert live() == {"clicks": new, "other": live()["other"]}
+    assert old.view.comm is None
+    assert sorted(pumps()) == ["livebatch-view-clicks", "livebatch-view-other"]
+    assert len(widgets()) == len(before)
+    assert new.children[0].children[0].value == "Clicks!"
+
+
+def test_a_closed_view_leaves_nothing_and_ignores_what_comes(sent: Sent) -> None:
+    shared = {assets().model_id, assets().layout.model_id}
+    before = widgets() | shared
+    panel = show("clicks", "line")
+    panel.close()
+    panel.close()
+    panel.view.close()
+    panel.view.push(T0, numbers(1))
+    assert (live(), pumps()) == ({}, [])
+    assert widgets() == before
+
+
+def test_the_assets_are_shared_and_outlive_the_views(sent: Sent) -> None:
+    one, two = show("one"), show("two")
+    assert one.view.assets is two.view.assets is assets()
+    one.close()
+    assert assets().comm is not None
+    assert assets().js[:2] == b"\x1f\x8b"
+
+
+def test_a_view_of_kind_none_is_only_its_status(sent: Sent) -> None:
+    panel = show("quiet", "none")
+    assert panel.children[0].children[1] is panel.view
+    sent.next()
+    panel.view.status("fine")
+    assert sent.next()[0]["note"]["status"] == ["fine", "ok"]
+
+
+def test_bad_arguments_leave_the_old_view(sent: Sent) -> None:
+    old = show("clicks")
+    with pytest.raises(ValueError, match="no view of kind 'pie'"):
+        show("clicks", "pie")
+    with pytest.raises(ValueError, match="positive number of seconds"):
+        show("clicks", window=0)
+    assert live() == {"clicks": old}
+    assert old.view.comm is not None
+
+
+def test_without_script_there_is_a_table_and_no_markup_of_the_data(sent: Sent) -> None:
+    panel = show("<i>words</i>", "table")
+    assert "there was no data yet" in html_of(panel)
+    sent.next()
+    panel.view.push(T0, pa.table({"<b>": ["<script>"] * 30}))
+    sent.next()
+    html = html_of(panel)
+    assert "&lt;i&gt;words" in html
+    assert html.count("<td>&lt;script&gt;</td>") == 10
+    assert "10 of 30 rows" in html
+    assert "<script>" not in html
+
+
+def html_of(panel: Panel) -> str:
+    bundle = panel._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    html = bundle["text/html"]
+    assert isinstance(html, str)
+    return html
