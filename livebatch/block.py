@@ -77,10 +77,11 @@ class BlockRef(msgspec.Struct, frozen=True, array_like=True):
     def at(self, segment: int) -> BlockRef:
         """Return a reference to one segment of a map task's output."""
         start, end = self.index[segment], self.index[segment + 1]
+        rows = self.rows // (len(self.index) - 1)  # about
         if self.inline is None:
-            return msgspec.structs.replace(self, segment=segment)
+            return msgspec.structs.replace(self, rows=rows, segment=segment)
         data = self.inline[start:end]
-        return BlockRef(self.id, self.rows, len(data), self.format, data)
+        return BlockRef(self.id, rows, len(data), self.format, data)
 
     def span(self) -> slice:
         """Return which bytes of the block are meant."""
@@ -104,7 +105,13 @@ class Encoded:
 
 
 class BlockStore(Protocol):
-    """Where blocks lie."""
+    """Where blocks lie.
+
+    Attributes:
+        budget: bytes that they may take in memory.
+    """
+
+    budget: int
 
     def put(self, block: Encoded, id: str) -> BlockRef:
         """Store a block; storing the same id again is harmless.
@@ -124,7 +131,10 @@ class BlockStore(Protocol):
         """Forget a block; views of it that are held stay readable."""
 
     def used(self) -> int:
-        """Return how many bytes are taken up."""
+        """Return how many bytes are taken up in memory."""
+
+    def spill(self, ref: BlockRef) -> int:
+        """Move a block to disk, if that can be; return how many bytes of memory that frees."""
 
 
 def encode(rows: Sequence[Any]) -> Encoded:

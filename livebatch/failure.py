@@ -40,17 +40,24 @@ class Failure(msgspec.Struct, frozen=True):
 def describe(error: BaseException, record: object = None) -> Failure:
     """Return an exception with the lines of its traceback that are not livebatch's."""
     text = None if record is None else _short(record)
-    return Failure(type(error).__name__, str(error), tuple(_frames(error)), text)
+    return Failure(type(error).__name__, sendable(str(error)), tuple(_frames(error)), text)
+
+
+def sendable(text: str) -> str:
+    """Return a text without what UTF-8 cannot say (lone surrogates)."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _frames(error: BaseException) -> Iterator[Frame]:
     for frame in traceback.extract_tb(error.__traceback__):
         if not frame.filename.startswith(_HERE):
-            yield Frame(frame.filename, frame.lineno or 0, frame.name, frame.line or "")
+            names = map(sendable, (frame.filename, frame.name, frame.line or ""))
+            file, function, text = names
+            yield Frame(file, frame.lineno or 0, function, text)
 
 
 def _short(record: object) -> str:
-    text = repr(record)
+    text = sendable(repr(record))
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 

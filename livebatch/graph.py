@@ -136,7 +136,7 @@ class Graph:
             old = self._by_name(name)
             if old is None or old is node:
                 continue
-            if old in _upstream(node):
+            if old in upstream(node):
                 raise DefinitionError(
                     f"the stream {name} would be computed from itself: give it another name"
                 )
@@ -166,7 +166,7 @@ class Graph:
         users = sorted(
             other.name
             for other in self.nodes.values()
-            if other.name and other is not node and node in _upstream(other)
+            if other.name and other is not node and node in upstream(other)
         )
         if users:
             raise DefinitionError(f"{name} is used by {', '.join(users)}: stop those first")
@@ -186,7 +186,7 @@ class Graph:
         self.version += 1
 
     def _drop_unused(self) -> None:
-        used = {id(node) for o in self.outputs.values() for node in _upstream(self.stream_of(o))}
+        used = {id(node) for o in self.outputs.values() for node in upstream(self.stream_of(o))}
         for node in [node for node in self.nodes.values() if id(node) not in used]:
             del self.nodes[node.id]
             self._orphans += node.generated.values()
@@ -248,7 +248,8 @@ class Graph:
         return dropped
 
 
-def _upstream(node: DStream[Any]) -> set[DStream[Any]]:
+def upstream(node: DStream[Any]) -> set[DStream[Any]]:
+    """Return a stream and all that it is computed from."""
     found: set[DStream[Any]] = set()
     stack = [node]
     while stack:

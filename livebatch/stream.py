@@ -116,6 +116,10 @@ class DStream(Generic[T]):
                 f"{format_millis(self.slide)}, not every {format_millis(slide)}"
             )
 
+    def newest_before(self, time: Millis) -> Millis | None:
+        """Return the time of the newest batch before a time that is remembered."""
+        return max((t for t in self.generated if t < time), default=None)
+
     @property
     def checkpoint_interval(self) -> Millis:
         """How often lineage is cut: the slide times ceil(10 s / slide), as in Spark."""

@@ -18,7 +18,7 @@ from livebatch.engine.executors.base import Executor
 from livebatch.engine.executors.local import LocalExecutor
 from livebatch.engine.log import BatchLog
 from livebatch.engine.runtime import shared_memory_dir, socket_address
-from livebatch.engine.store import remove_directory
+from livebatch.engine.store import Place
 from livebatch.interval import Duration, to_millis
 from livebatch.rdd import RDD
 from livebatch.session import StreamingContext
@@ -78,17 +78,17 @@ class ManualContext(StreamingContext):
 @contextmanager
 def local_executor(workers: int = 2) -> Iterator[LocalExecutor]:
     """Give an executor of real worker processes, to be passed to a `ManualContext`."""
-    directory = shared_memory_dir("test")
+    place = Place(str(shared_memory_dir("test")), BUDGET)
     with TemporaryDirectory(prefix="livebatch-") as sockets:
         router = socket_address("test", "router", Path(sockets))
         hub = Hub(router, socket_address("test", "events", Path(sockets)))
-        executor = LocalExecutor(hub, router, directory, BUDGET, workers)
+        executor = LocalExecutor(hub, router, place, workers)
         try:
             yield executor
         finally:
             executor.close()
             hub.close()
-            remove_directory(directory)
+            place.remove()
 
 
 def collected(stream: DStream[Any]) -> list[list[Any]]:

@@ -6,15 +6,19 @@ it publishes. A message that answers another carries its tag.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import zmq
 
 from livebatch.errors import EngineLost
 from livebatch.framing import Channel, unpack
 from livebatch.wire import AnyMessage, Event, Hello, Message
+
+_log = logging.getLogger(__name__)
 
 Peer = bytes
 Handler = Callable[[Peer, bytes, AnyMessage], None]
@@ -99,7 +103,11 @@ class Hub:
         with suppress(zmq.Again):
             while True:
                 peer, tag, *frames = self._router.recv_multipart(zmq.NOBLOCK)
-                message = unpack(frames)
+                try:
+                    message = unpack(frames)
+                except msgspec.MsgspecError as error:
+                    _log.warning("passed over a message that is none: %s", error)
+                    continue
                 if isinstance(message, Hello):
                     self._roles[peer] = message.role
                 handler = self._handlers.get(self._roles.get(peer, ""))

@@ -89,6 +89,7 @@ class Done(Message, frozen=True):
         block: what it wrote.
         answer: the pickled result of its function.
         bad: records that were left out.
+        rows: how many rows it read from blocks, about.
         seconds: how long it ran.
         output: what user code printed and logged meanwhile.
     """
@@ -98,6 +99,7 @@ class Done(Message, frozen=True):
     block: BlockRef | None = None
     answer: bytes | None = None
     bad: BadRecords | None = None
+    rows: int = 0
     seconds: float = 0.0
     output: str = ""
 

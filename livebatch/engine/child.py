@@ -9,6 +9,8 @@ import sys
 import threading
 from contextlib import suppress
 
+import psutil
+
 from livebatch.clock import deadline
 
 GRACE = 2.0
@@ -61,6 +63,12 @@ class Child:
             self._process.kill()
             self._process.wait()
         os.close(self.end)
+
+    def stopped(self) -> bool:
+        """Return whether a signal has stopped it, so that it does nothing until another."""
+        with suppress(psutil.NoSuchProcess):
+            return bool(psutil.Process(self.pid).status() == psutil.STATUS_STOPPED)
+        return False
 
     def ended(self) -> bool:
         """Return whether it has ended."""

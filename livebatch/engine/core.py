@@ -4,15 +4,14 @@ runs them, and keeps what has settled. It knows no socket, no process and no wal
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 import livebatch.operators  # noqa: F401  (the kinds of streams)
 from livebatch.block import BlockRef
 from livebatch.clock import Clock
-from livebatch.closures import Function
 from livebatch.engine.allocation import Allocator, ids_of
+from livebatch.engine.config import Config, PlanOnly
 from livebatch.engine.driver import Driver
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.jobs import Job, Jobs
@@ -21,7 +20,7 @@ from livebatch.engine.progress import Progress
 from livebatch.engine.scheduler import JobDone
 from livebatch.errors import NotRunning
 from livebatch.failure import Failure
-from livebatch.graph import Graph, Output
+from livebatch.graph import Graph, Output, upstream
 from livebatch.graph import Job as OutputJob
 from livebatch.interval import Millis
 from livebatch.rdd import RDD, ancestors
@@ -41,20 +40,8 @@ from livebatch.wire import (
 
 BATCH, AD_HOC = 0, 1
 
-
-@dataclass(frozen=True)
-class Config:
-    """What an engine is told when it starts.
-
-    Attributes:
-        batch: the batch interval, in milliseconds.
-        strict: fail a batch at the first record that a function raises on.
-        name: of the engine.
-    """
-
-    batch: Millis
-    strict: bool = False
-    name: str = ""
+FULL, RELIEVED = 0.8, 0.6
+"""Past the first share of the budget, old batches go to disk until the second is reached."""
 
 
 class Receivers(Protocol):
@@ -62,19 +49,6 @@ class Receivers(Protocol):
 
     def keep_only(self, inputs: Sequence[Input[Any]]) -> None:
         """Run the sources of these inputs, and no others."""
-
-
-@dataclass(frozen=True)
-class PlanOnly:
-    """The runner of RDDs that only the engine sees: it knows how many partitions to make."""
-
-    default_parallelism: int
-
-    def run(self, rdd: Any, action: Function, splits: Sequence[int] | None) -> list[Any]:
-        raise NotRunning("the engine runs no actions itself")
-
-    def release(self, rdd: Any) -> None:
-        raise NotRunning("the engine releases what its streams persist itself")
 
 
 class Engine:
@@ -99,7 +73,7 @@ class Engine:
         self.graph = Graph(config.batch)
         # Fixed when the engine starts: states and windows stay divided as they are.
         self.runner = PlanOnly(executor.slots)
-        self.jobs = Jobs(executor, driver, self._cuts_lineage)
+        self.jobs = Jobs(executor, driver, self._cuts_lineage, self.relieve)
         self.allocator = Allocator(self.runner)
         self.tick: Millis | None = None
         self._publish, self._receivers = publish, receivers
@@ -269,9 +243,20 @@ class Engine:
         progress.failed(f"{failure.kind}: {failure.message}")
         self._failed.add(job.time)
         self.log.append(NotSettled(job.time, job.output.id, progress.error or ""))
+        self._give_up_states(progress, job.time)
         self._publish(BatchFailed(job.output.id, job.output.name, job.time, failure, printed))
         self._close(job.time)
         self._next(progress)
+
+    def _give_up_states(self, progress: Progress, time: Millis) -> None:
+        """Have states that a failed batch did not reach go on from the batch before, unless
+        another output may still get there."""
+        needed = self._needed()
+        for node in upstream(self.graph.stream_of(progress.output)):
+            rdd = node.generated.get(time) if node.cuts_lineage else None
+            if rdd is None or rdd.id in needed or isinstance(rdd.operation, Stored):
+                continue
+            del node.generated[time]
 
     def _close(self, time: Millis) -> None:
         """One thing less to do for a batch; after the last it has settled."""
@@ -294,6 +279,21 @@ class Engine:
             if rdd.id not in needed:
                 self.jobs.delete(_own_blocks(rdd))
         self._condemned = [rdd for rdd in self._condemned if rdd.id in needed]
+        self.relieve()
+
+    def relieve(self) -> bool:
+        """Move old settled batches to disk if memory runs short; return whether any went."""
+        store = self.executor.store
+        excess = store.used() - int(store.budget * RELIEVED)
+        if excess <= store.budget * (FULL - RELIEVED):
+            return False
+        kept = [item for p in self._progress.values() for item in list(p.settled)[:-1]]
+        freed = 0
+        for batch, _ in sorted(kept, key=lambda item: item[0].time):
+            freed += sum(store.spill(block) for block in batch.blocks)
+            if freed >= excess:
+                break
+        return freed > 0
 
     def _needed(self) -> set[str]:
         """Return the ids of all RDDs that the jobs to be done come from."""

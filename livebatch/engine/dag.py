@@ -12,7 +12,7 @@ from typing import Any
 
 from livebatch.block import BlockRef
 from livebatch.closures import Function
-from livebatch.rdd import RDD
+from livebatch.rdd import RDD, ancestors
 from livebatch.rdd.operation import Deferred, Shuffled, Stored
 from livebatch.wire import Answer, Divide, Keep, Purpose, Step, Task
 
@@ -52,6 +52,7 @@ def divide_id(shuffled: RDD[Any]) -> str:
 
 def plan_keep(rdd: RDD[Any]) -> list[Stage]:
     """Return the stages that keep an RDD, parents first; none if it lies in blocks already."""
+    _know_partitions(rdd)
     stages: dict[str, Stage] = {}
     _keep(rdd, stages)
     return list(stages.values())
@@ -61,33 +62,31 @@ def plan_answer(
     job: str, rdd: RDD[Any], action: Function, splits: Sequence[int] | None = None
 ) -> list[Stage]:
     """Return the stages of an action, parents first; the last gives its results."""
+    _know_partitions(rdd)
     stages: dict[str, Stage] = {}
     chosen = tuple(range(rdd.num_partitions) if splits is None else splits)
     stages[job] = Stage(job, rdd, Answer(action), chosen, _inputs(rdd, stages))
     return list(stages.values())
 
 
+def _know_partitions(rdd: RDD[Any]) -> None:
+    """Have an RDD know how it is divided, from the first ancestor on, so that a lineage of any
+    depth needs no recursion."""
+    for node in ancestors(rdd):
+        _ = node.num_partitions, node.partitioner
+
+
 def deferred(rdd: RDD[Any]) -> list[RDD[Any]]:
     """Return the transforms that an RDD waits for and whose own parents wait for none."""
-    found: dict[str, RDD[Any]] = {}
-    seen: set[str] = set()
-
-    def visit(node: RDD[Any]) -> bool:
-        """Whether something at or above the node has to be expanded first."""
-        if node.id in seen:
-            return node.id in waiting
-        seen.add(node.id)
-        above = [visit(parent) for parent in node.parents]
-        if isinstance(node.operation, Deferred) and not any(above):
-            found[node.id] = node
-        if isinstance(node.operation, Deferred) or any(above):
-            waiting.add(node.id)
-            return True
-        return False
-
+    found: list[RDD[Any]] = []
     waiting: set[str] = set()
-    visit(rdd)
-    return list(found.values())
+    for node in ancestors(rdd):
+        above = any(parent.id in waiting for parent in node.parents)
+        if isinstance(node.operation, Deferred) and not above:
+            found.append(node)
+        if isinstance(node.operation, Deferred) or above:
+            waiting.add(node.id)
+    return found
 
 
 def _keep(rdd: RDD[Any], stages: dict[str, Stage]) -> str | None:
@@ -137,30 +136,55 @@ def _parents(rdd: RDD[Any], stages: dict[str, Stage]) -> tuple[str, ...]:
 
 def make_task(stage: Stage, index: int, attempt: int, outputs: Outputs, strict: bool) -> Task:
     """Return the task of a stage's ``index``-th split, given the blocks of the stages before."""
-    steps: list[Step] = []
-    split = stage.splits[index]
-    _add_steps(stage.rdd, split, steps, outputs, isinstance(stage.purpose, Keep))
+    split, inside = stage.splits[index], isinstance(stage.purpose, Keep)
+    steps = _steps(stage.rdd, split, outputs, inside)
     return Task(f"{stage.id}.{split}.{attempt}", tuple(steps), stage.purpose, strict)
 
 
-def _add_steps(rdd: RDD[Any], split: int, steps: list[Step], outputs: Outputs, inside: bool) -> int:
-    """Append the steps that compute a partition and return the position of the last.
+def _steps(rdd: RDD[Any], split: int, outputs: Outputs, inside: bool) -> list[Step]:
+    """Return the steps that compute a partition; the last is the partition itself.
 
     ``inside``: compute the RDD itself even if it is one that is kept.
     """
+    steps: list[Step] = []
+    done: list[int] = []  # positions of finished steps that wait to be inputs
+    todo: list[tuple[RDD[Any], int, int | None]] = [(rdd, split, None)]
+    while todo:
+        node, part, inputs = todo.pop()
+        if inputs is not None:
+            first = len(done) - inputs
+            steps.append(Step(node.operation, part, tuple(done[first:])))
+            del done[first:]
+        elif leaf := _leaf(node, part, outputs, inside and node is rdd):
+            steps.append(leaf)
+        else:
+            needed = node.operation.needs(part, node.parents)
+            todo.append((node, part, len(needed)))
+            todo.extend((node.parents[i], s, None) for i, s in reversed(needed))
+            continue
+        done.append(len(steps) - 1)
+    return steps
+
+
+def _leaf(rdd: RDD[Any], split: int, outputs: Outputs, inside: bool) -> Step | None:
+    """Return the step that begins with blocks, if a partition can be read from some."""
+    return (None if inside else _read(rdd, split, outputs)) or _shuffled(rdd, split, outputs)
+
+
+def _read(rdd: RDD[Any], split: int, outputs: Outputs) -> Step | None:
+    """Return the step that reads a partition that lies in blocks, if it does."""
+    if isinstance(rdd.operation, Stored):
+        return Step(None, split, (), rdd.operation.blocks[split])
+    if rdd.persisted:
+        return Step(None, split, (), (outputs[keep_id(rdd)][split],))
+    return None
+
+
+def _shuffled(rdd: RDD[Any], split: int, outputs: Outputs) -> Step | None:
+    """Return the step that reads a partition of a shuffle, if it is one."""
     operation = rdd.operation
-    if isinstance(operation, Stored):
-        steps.append(Step(None, split, (), operation.blocks[split]))
-    elif rdd.persisted and not inside:
-        steps.append(Step(None, split, (), (outputs[keep_id(rdd)][split],)))
-    elif isinstance(operation, Shuffled) and not operation.is_narrow(rdd.parents):
-        maps = outputs[divide_id(rdd)]
-        blocks = tuple(m.at(split) for m in maps if m.index[split] < m.index[split + 1])
-        steps.append(Step(operation, split, (), blocks))
-    else:
-        needed = [
-            _add_steps(rdd.parents[i], s, steps, outputs, False)
-            for i, s in operation.needs(split, rdd.parents)
-        ]
-        steps.append(Step(operation, split, tuple(needed)))
-    return len(steps) - 1
+    if not isinstance(operation, Shuffled) or operation.is_narrow(rdd.parents):
+        return None
+    maps = outputs[divide_id(rdd)]
+    blocks = tuple(m.at(split) for m in maps if m.index[split] < m.index[split + 1])
+    return Step(operation, split, (), blocks)

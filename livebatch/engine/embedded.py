@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable
 
 from livebatch.clock import Clock, ManualClock, deadline
-from livebatch.engine.core import Config, Engine
+from livebatch.engine.config import Config
+from livebatch.engine.core import Engine
 from livebatch.engine.driver import InlineDriver
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.executors.inline import InlineExecutor
@@ -47,6 +48,7 @@ class Stepped:
         self.parallelism = self.executor.slots
         self._events: deque[Event] = deque()
         self._listeners: list[Callable[[Event], None]] = []
+        self._dispatching = False
         config = Config(batch, strict)
         self.engine = Engine(
             config, self.clock, self.executor, self.driver, self.log, self._events.append
@@ -93,7 +95,14 @@ class Stepped:
                 raise EngineError("the engine has work to do, but gets nowhere")
 
     def _dispatch(self) -> None:
-        while self._events:
-            event = self._events.popleft()
-            for listener in list(self._listeners):
-                listener(event)
+        """Tell listeners of events, one after the other also where a listener makes requests."""
+        if self._dispatching:
+            return
+        self._dispatching = True
+        try:
+            while self._events:
+                event = self._events.popleft()
+                for listener in list(self._listeners):
+                    listener(event)
+        finally:
+            self._dispatching = False

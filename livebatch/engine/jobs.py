@@ -28,7 +28,7 @@ from livebatch.engine.scheduler import (
 from livebatch.failure import Failure, describe
 from livebatch.rdd import RDD, ancestors, from_lineage, to_lineage
 from livebatch.rdd.operation import Deferred, Stored, Unioned
-from livebatch.wire import Call, CallOutcome, Raised
+from livebatch.wire import Call, CallOutcome, Failed, Lost, Raised
 
 MAX_REPLANS = 3
 
@@ -66,10 +66,18 @@ class Jobs:
 
     Args:
         cut: says of an RDD that is now stored whether to forget how it was computed.
+        relieve: makes room for blocks; returns whether it could.
     """
 
-    def __init__(self, executor: Executor, driver: Driver, cut: Callable[[RDD[Any]], bool]) -> None:
-        self._executor, self._driver, self._cut = executor, driver, cut
+    def __init__(
+        self,
+        executor: Executor,
+        driver: Driver,
+        cut: Callable[[RDD[Any]], bool],
+        relieve: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._executor, self._driver = executor, driver
+        self._cut, self._relieve = cut, relieve
         self._scheduler = Scheduler()
         self._jobs: dict[str, Job] = {}
         self._calls: dict[str, _Call] = {}
@@ -120,8 +128,16 @@ class Jobs:
         """Forget a job or a call; neither of its callbacks is called."""
         if self._jobs.pop(id, None) is not None:
             self._handle(JobCancelled(id))
+            self._cancel_transforms()
         if self._calls.pop(id, None) is not None:
             self._driver.cancel(id)
+
+    def _cancel_transforms(self) -> None:
+        """Cancel the transforms that nobody waits for any more."""
+        for rdd, jobs in list(self._waiting.items()):
+            if not any(job.id in self._jobs for job in jobs):
+                del self._waiting[rdd]
+                self.cancel(rdd)
 
     def poll(self, timeout: float) -> bool:
         """Wait so many seconds for something to happen; return whether anything did."""
@@ -130,7 +146,9 @@ class Jobs:
             self._called(outcome)
         results = self._executor.poll(0 if outcomes else timeout)
         for result in results:
-            self._handle(result)
+            full = isinstance(result, Failed) and result.failure.kind == "StoreFull"
+            again = Lost(result.task, "there was no room for its block")
+            self._handle(again if full and self._relieve() else result)
         return bool(outcomes or results)
 
     # -- transforms --------------------------------------------------------------------------
@@ -212,7 +230,7 @@ class Jobs:
         job = self._jobs[command.job]
         if command.lost is not None and job.replans < MAX_REPLANS:
             job.replans += 1
-            if _without(job.rdd, command.lost):
+            if _without(job.rdd, command.lost, every=job.replans > 1):
                 self._submit(job)
                 return
         del self._jobs[command.job]
@@ -225,14 +243,20 @@ class Jobs:
                 self._executor.store.delete(block.id)
 
 
-def _without(rdd: RDD[Any], lost: str) -> bool:
+def _without(rdd: RDD[Any], lost: str, every: bool) -> bool:
     """Have what was stored in a lost block computed anew; False if that cannot be done.
 
-    A block that no RDD is stored in is a shuffle's, which is written again in any case.
+    A block that no RDD is stored in is a shuffle's, which is written again in any case. Where
+    one block after the other turns out to be lost, all that can be is computed anew (``every``).
     """
-    for node in ancestors(rdd):
-        if isinstance(node.operation, Stored):
-            ids = {block.id for blocks in node.operation.blocks for block in blocks}
-            if lost in ids:
-                return node.restore()
-    return True
+    holders = [node for node in ancestors(rdd) if lost in _blocks_of(node)]
+    possible = [node.restore() for node in holders]
+    while every and sum(node.restore() for node in ancestors(rdd)):
+        pass
+    return all(possible)
+
+
+def _blocks_of(rdd: RDD[Any]) -> set[str]:
+    if not isinstance(rdd.operation, Stored):
+        return set()
+    return {block.id for blocks in rdd.operation.blocks for block in blocks}

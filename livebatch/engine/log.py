@@ -90,4 +90,7 @@ def read_log(path: Path) -> Iterator[Entry]:
             data = file.read(int.from_bytes(head[:4], "little"))
             if zlib.crc32(data) != int.from_bytes(head[4:], "little"):
                 return
-            yield _decoder.decode(data)
+            try:
+                yield _decoder.decode(data)
+            except msgspec.DecodeError:
+                return

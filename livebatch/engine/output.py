@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TextIO
 
+from livebatch.failure import sendable
+
 MOST = 10_000
 """So many characters of a task's output are kept."""
 
@@ -46,7 +48,7 @@ class Output(io.TextIOBase):
 
     def getvalue(self) -> str:
         """Return what was kept."""
-        return self._text
+        return sendable(self._text)
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 """A receiver process, which runs one push source:
-``python -m livebatch.engine.receiver ADDRESS STORE BUDGET STREAM``."""
+``python -m livebatch.engine.receiver ADDRESS PLACE STREAM``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from livebatch.block import encode, encode_table
 from livebatch.clock import Timer
 from livebatch.engine.child import live_and_die_with_the_engine
-from livebatch.engine.store import SharedMemoryStore
+from livebatch.engine.store import Place, SharedMemoryStore
 from livebatch.errors import StoreFull
 from livebatch.sources import PushSource, source
 from livebatch.transport import Line
@@ -131,8 +131,8 @@ class ReceiverProcess:
 def main() -> None:
     """Run a receiver."""
     live_and_die_with_the_engine()
-    address, directory, budget, stream = sys.argv[1:5]
-    store = SharedMemoryStore(Path(directory), int(budget))
+    address, place, stream = sys.argv[1:4]
+    store = msgspec.json.decode(place, type=Place).open()
     ReceiverProcess(address, store, stream).run()
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from livebatch.block import BlockRef
 from livebatch.engine.child import Child
+from livebatch.engine.store import Place
 from livebatch.interval import Millis
 from livebatch.sources import kind
 from livebatch.stream import Input
@@ -30,14 +32,13 @@ class ReceiverHost:
     Args:
         hub: where receivers call in.
         address: the hub's.
-        directory: of the blocks.
-        budget: bytes that blocks may take.
+        place: of the blocks.
         batch: the batch interval, in milliseconds; a batch holds at least four blocks.
     """
 
-    def __init__(self, hub: Hub, address: str, directory: Path, budget: int, batch: Millis) -> None:
+    def __init__(self, hub: Hub, address: str, place: Place, batch: Millis) -> None:
         self._hub = hub
-        self._args = (address, str(directory), str(budget))
+        self._args = (address, msgspec.json.encode(place).decode())
         self._interval = max(10, min(MAX_BLOCK_INTERVAL, batch // 4))
         self._receivers: dict[str, _Receiver] = {}
         self._received: Callable[[str, BlockRef], None] = lambda stream, block: None

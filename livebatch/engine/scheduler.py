@@ -131,7 +131,8 @@ def _too_many_bad(state: _Stage) -> Failure | None:
     """Return the first failure of a stage if functions raised on over 1 % of its records (a
     single one among others is never too many)."""
     found = [done.bad for done in state.done.values() if done.bad]
-    count, seen = sum(bad.count for bad in found), sum(bad.seen for bad in found)
+    count = sum(bad.count for bad in found)
+    seen = sum(max(d.rows, d.bad.seen if d.bad else 0) for d in state.done.values())
     if count <= max(MAX_BAD * seen, 1 if seen > 1 else 0):
         return None
     return found[0].samples[0]
@@ -210,6 +211,7 @@ class Scheduler:
         state, index = found
         state.done[index] = event
         if state.complete and (failure := _too_many_bad(state)):
+            self._release(state)
             self._give_up(state.stage.id, failure, None)
         elif state.complete:
             self._completed(state.stage.id)
@@ -278,9 +280,15 @@ class Scheduler:
             for task in state.running:
                 del self._running[task]
                 self._commands.append(Kill(task))
-            if id.endswith(".map"):
-                blocks = tuple(done.block for done in state.done.values() if done.block)
-                self._commands.append(Release(blocks))
+            if id.endswith(".map") or not state.complete:
+                self._release(state)
+
+    def _release(self, state: _Stage) -> None:
+        """Have what a stage has written so far deleted."""
+        blocks = tuple(done.block for done in state.done.values() if done.block)
+        state.done.clear()
+        if blocks:
+            self._commands.append(Release(blocks))
 
     def _launch(self) -> None:
         ready = [
@@ -289,9 +297,11 @@ class Scheduler:
             for stage in job.event.stages
         ] if len(self._running) < self._slots else []  # fmt: skip
         for _, id, strict in sorted(ready):
-            state = self._stages[id]
-            while state.pending and not state.waits and len(self._running) < self._slots:
+            while (state := self._stages.get(id)) and self._can_start(state):
                 self._start(state, state.pending.popleft(), strict)
+
+    def _can_start(self, state: _Stage) -> bool:
+        return bool(state.pending) and not state.waits and len(self._running) < self._slots
 
     def _start(self, state: _Stage, index: int, strict: bool) -> None:
         outputs = {
@@ -299,8 +309,13 @@ class Scheduler:
             for id in state.stage.parents
             if (s := self._stages.get(id)) is not None
         }
+        try:
+            task = make_task(state.stage, index, self._launched + 1, outputs, strict)
+        except KeyError as missing:  # another job has met a lost block, and changed the lineage
+            failure = Failure("BlockLost", f"blocks of {missing} are computed again")
+            self._give_up(state.stage.id, failure, "")
+            return
         self._launched += 1
-        task = make_task(state.stage, index, self._launched, outputs, strict)
         state.running[task.id] = index
         self._running[task.id] = state.stage.id
         self._commands.append(Launch(task))

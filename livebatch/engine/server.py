@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import gettempdir
 from threading import Event as Flag
 
 import msgspec
@@ -14,7 +15,8 @@ import msgspec
 from livebatch._version import __version__
 from livebatch.clock import SystemClock, deadline
 from livebatch.engine.child import Child
-from livebatch.engine.core import Config, Engine
+from livebatch.engine.config import Config
+from livebatch.engine.core import Engine
 from livebatch.engine.driver_host import DriverHost
 from livebatch.engine.executors.local import LocalExecutor
 from livebatch.engine.limits import cpu_count, memory_limit
@@ -30,14 +32,17 @@ from livebatch.engine.runtime import (
     socket_address,
 )
 from livebatch.engine.service import Service
-from livebatch.engine.store import remove_directory
+from livebatch.engine.store import SPILL, Place
 from livebatch.errors import NameTaken
 from livebatch.interval import Millis
 from livebatch.transport import Hub, Peer
 from livebatch.wire import AnyMessage, Hello, Welcome
 
-SHARE = 0.25
-"""The part of the memory that blocks may take."""
+BLOCKS_SHARE = 0.25
+"""The part of the memory that blocks may take, unless told."""
+
+WORKERS_SHARE = 0.6
+"""The part of the memory that the workers may take together."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -49,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True):
         workers: how many worker processes; 0: one for each CPU.
         strict: fail a batch at the first record that a function raises on.
         linger: seconds without a client after which it stops; None: never.
+        budget: bytes that blocks may take in memory; 0: a quarter of it.
     """
 
     name: str
@@ -56,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True):
     workers: int = 0
     strict: bool = False
     linger: float | None = 600.0
+    budget: int = 0
 
 
 class Server:
@@ -74,15 +81,15 @@ class Server:
                 f"an engine named {settings.name} runs already: attach to it, or stop it"
             )
         self._settings = settings
-        self._directory = shared_memory_dir(settings.name)
+        self._place = _make_place(settings)
         router = socket_address(settings.name, "router")
         events = socket_address(settings.name, "events")
         workers = settings.workers or cpu_count()
-        budget = int(memory_limit() * SHARE)
+        memory = int(memory_limit() * WORKERS_SHARE / workers)
         self.hub = Hub(router, events)
-        self.executor = LocalExecutor(self.hub, router, self._directory, budget, workers)
+        self.executor = LocalExecutor(self.hub, router, self._place, workers, memory)
         self._driver = DriverHost(self.hub, lambda: start_driver(router, events))
-        self._receivers = ReceiverHost(self.hub, router, self._directory, budget, settings.batch)
+        self._receivers = ReceiverHost(self.hub, router, self._place, settings.batch)
         self.log_path = runtime_dir() / f"{settings.name}.batches"
         self.log_path.unlink(missing_ok=True)
         self.engine = Engine(
@@ -106,7 +113,7 @@ class Server:
             router=router,
             publisher=events,
             key=secrets.token_hex(16),
-            shared_memory=str(self._directory),
+            shared_memory=self._place.directory,
             started=self.engine.clock.now(),
             version=__version__,
         )
@@ -145,7 +152,7 @@ class Server:
         if isinstance(message, Hello):
             self._clients.add(message.pid)
             welcome = Welcome(
-                self._settings.batch, self.executor.slots, str(self._directory),
+                self._settings.batch, self.executor.slots, self._place.directory,
                 self.connection.publisher, __version__,
             )  # fmt: skip
             self.hub.send(peer, welcome)
@@ -164,7 +171,16 @@ class Server:
         self.hub.close()
         with suppress(OSError):
             self.connection.remove()
-        remove_directory(self._directory)
+        self._place.remove()
+
+
+def _make_place(settings: Settings) -> Place:
+    """Make the directories of an engine's blocks, in shared memory and on disk."""
+    directory = shared_memory_dir(settings.name)
+    spill = shared_memory_dir(settings.name, root=Path(gettempdir()) / "no-tmpfs")
+    budget = settings.budget or int(memory_limit() * BLOCKS_SHARE)
+    (directory / SPILL).symlink_to(spill)
+    return Place(str(directory), budget)
 
 
 def _runs(pid: int) -> bool:

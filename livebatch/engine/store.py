@@ -13,10 +13,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 
 from livebatch.block import INLINE_LIMIT, BlockRef, Encoded
 from livebatch.engine.limits import free_space
+from livebatch.engine.spill import Spill
 from livebatch.errors import BlockLost, DefinitionError, StoreFull
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.@-]*")
@@ -27,6 +29,32 @@ _CANNOT_RESERVE = {errno.EINVAL, errno.ENODEV, errno.ENOSYS, errno.EOPNOTSUPP}
 # The least that POSIX lets a system take in one writev is 16; Linux and macOS take this many.
 _CHUNKS_PER_WRITE = 1024
 _drafts = itertools.count()
+
+SPILL = ".spill"
+"""A link, beside the blocks in memory, to the directory of those on disk."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where an engine's blocks lie, as its processes are told.
+
+    Attributes:
+        directory: of the blocks in shared memory.
+        budget: bytes that they may take together.
+    """
+
+    directory: str
+    budget: int
+
+    def open(self) -> SharedMemoryStore:
+        """Return the store that lies there."""
+        return SharedMemoryStore(Path(self.directory), self.budget)
+
+    def remove(self) -> None:
+        """Remove all blocks, those on disk too, for every process."""
+        directory = Path(self.directory)
+        for each in (directory / SPILL).resolve(), directory:
+            with suppress(FileNotFoundError):
+                remove_directory(each)
 
 
 class SharedMemoryStore:
@@ -53,8 +81,9 @@ class SharedMemoryStore:
     """
 
     def __init__(self, directory: Path, budget: int) -> None:
+        self.budget = budget
         self._directory = directory
-        self._budget = budget
+        self._spill = Spill(directory / SPILL)
         self._allowance = 0
 
     def put(self, block: Encoded, id: str) -> BlockRef:
@@ -83,12 +112,26 @@ class SharedMemoryStore:
             with pa.memory_map(os.fspath(self._path(ref.id))) as file:
                 data = memoryview(file.read_buffer()).cast("B")
         except FileNotFoundError:
-            raise BlockLost(ref.id) from None
+            data = self._spill.get(ref)
         return _checked(data, ref)
 
     def delete(self, id: str) -> None:
         """Forget a block, if it is there; views of it stay readable."""
         self._path(id).unlink(missing_ok=True)
+        self._spill.delete(id)
+
+    def spill(self, ref: BlockRef) -> int:
+        """Move a block to disk; return how many bytes of memory that frees.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        path = self._path(ref.id)
+        if ref.inline is not None or not path.exists() or not self._spill.is_there:
+            return 0
+        self._spill.put(ref.id, self.get(ref))
+        path.unlink(missing_ok=True)
+        return ref.nbytes
 
     def used(self) -> int:
         """Return how many bytes the files take, those still being written included."""
@@ -121,7 +164,7 @@ class SharedMemoryStore:
 
     def _admit(self, id: str, nbytes: int) -> None:
         if nbytes > self._allowance:
-            room = self._budget - self.used()
+            room = self.budget - self.used()
             if nbytes > room:
                 raise self._full(id, nbytes)
             self._allowance = max(nbytes, room // 32)
@@ -144,12 +187,12 @@ class SharedMemoryStore:
             raise
 
     def _full(self, id: str, nbytes: int) -> StoreFull:
-        left, free = max(0, self._budget - self.used()), free_space(self._directory)
+        left, free = max(0, self.budget - self.used()), free_space(self._directory)
         if free < left:
             room = f"{_mib(free)} are free on the file system of {self._directory}"
             advice = "free some of it, make it larger (in a container: --shm-size)"
         else:
-            room = f"{_mib(left)} are left of the memory budget of {_mib(self._budget)}"
+            room = f"{_mib(left)} are left of the memory budget of {_mib(self.budget)}"
             advice = "give the engine more memory"
         return StoreFull(
             f"block {id} needs {_mib(nbytes)}, but only {room}; {advice}, "
@@ -170,7 +213,7 @@ class MemoryStore:
     """
 
     def __init__(self, budget: int = sys.maxsize) -> None:
-        self._budget = budget
+        self.budget = budget
         self._blocks: dict[str, bytes] = {}
 
     def put(self, block: Encoded, id: str) -> BlockRef:
@@ -181,7 +224,7 @@ class MemoryStore:
         """
         nbytes = block.nbytes
         if nbytes > INLINE_LIMIT:
-            left = self._budget - self.used()
+            left = self.budget - self.used()
             if nbytes > left:
                 raise StoreFull(f"block {id} needs {_mib(nbytes)}, but only {_mib(left)} are left")
             self._blocks[id] = b"".join(block.chunks)
@@ -202,6 +245,9 @@ class MemoryStore:
     def delete(self, id: str) -> None:
         """Forget a block, if it is there; views of it stay readable."""
         self._blocks.pop(id, None)
+
+    def spill(self, ref: BlockRef) -> int:
+        return 0
 
     def used(self) -> int:
         """Return how many bytes the blocks take."""

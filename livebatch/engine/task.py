@@ -59,7 +59,8 @@ def run_task(task: Task, store: BlockStore) -> Done | Failed:
         return Failed(task.id, describe(error), error.block_id)
     except Exception as error:
         return Failed(task.id, describe(error))
-    return msgspec.structs.replace(done, seconds=stopwatch() - begun)
+    rows = sum(block.rows for step in task.steps for block in step.blocks)
+    return msgspec.structs.replace(done, rows=rows, seconds=stopwatch() - begun)
 
 
 def _finish(task: Task, rows: Rows | pa.Table, store: BlockStore) -> Done:
@@ -101,7 +102,7 @@ def _compute(step: Step, inputs: list[Rows], guard: Guard | None) -> Rows:
     if operation is None:
         return inputs[0]
     if guard is not None and _is_by_record(step):
-        return guard.each(operation, step.split, inputs[0])
+        return guard.each(operation, inputs[0])
     if isinstance(operation, Shuffled) and step.inputs:
         return operation.compute_narrow(inputs)
     return operation.compute(step.split, inputs)
@@ -123,12 +124,12 @@ class Guard:
         self._count = self._seen = 0
         self._samples: list[Failure] = []
 
-    def each(self, operation: AnyOperation, split: int, rows: Rows) -> Iterator[Any]:
+    def each(self, operation: AnyOperation, rows: Rows) -> Iterator[Any]:
         seen = 0
         for row in rows:
             seen += 1
             try:
-                results = list(operation.compute(split, [iter((row,))]))
+                results = operation.compute_one(row)
             except Exception as error:
                 self._count += 1
                 if len(self._samples) < SAMPLES:

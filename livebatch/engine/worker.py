@@ -1,18 +1,19 @@
-"""A worker process: ``python -m livebatch.engine.worker ADDRESS STORE BUDGET``."""
+"""A worker process: ``python -m livebatch.engine.worker ADDRESS PLACE MEMORY``."""
 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
-from pathlib import Path
+from contextlib import suppress
 from types import FrameType
 
 import msgspec
 
 from livebatch.engine.child import live_and_die_with_the_engine
 from livebatch.engine.output import caught
-from livebatch.engine.store import SharedMemoryStore
+from livebatch.engine.store import Place, SharedMemoryStore
 from livebatch.engine.task import run_task
 from livebatch.failure import describe
 from livebatch.transport import Line
@@ -56,8 +57,17 @@ class Worker:
 def main() -> None:
     """Run a worker."""
     live_and_die_with_the_engine()
-    address, directory, budget = sys.argv[1:4]
-    Worker(address, SharedMemoryStore(Path(directory), int(budget))).run()
+    address, place, memory = sys.argv[1:4]
+    if int(memory):
+        _limit_memory(int(memory))
+    Worker(address, msgspec.json.decode(place, type=Place).open()).run()
+
+
+def _limit_memory(nbytes: int) -> None:
+    """Have allocations beyond a limit fail as a MemoryError, which has a traceback, instead of
+    the system killing some process. Blocks that are mapped do not count."""
+    with suppress(ValueError, OSError):  # macOS takes no such limit
+        resource.setrlimit(resource.RLIMIT_DATA, (nbytes, nbytes))
 
 
 if __name__ == "__main__":

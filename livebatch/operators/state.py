@@ -36,12 +36,14 @@ class Updated(DStream[Any]):
         if batch is None:
             return None
         values = batch.partition_by(self.num_partitions)
-        before = self.generated.get(time - self.slide)
-        if before is None:
+        earlier = self.newest_before(time)
+        if earlier is None:
             if self.initial is None:
                 return RDD(Zipped(builtin(first_state, self.update)), [values])
             initial: RDD[Any] = RDD(Read((self.initial,)), runner=values.runner)
             before = initial.partition_by(self.num_partitions)
+        else:
+            before = self.generated[earlier]
         return RDD(Zipped(builtin(update_state, self.update)), [before, values])
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from livebatch.block import as_table
+from livebatch.rdd.partitioner import explaining_keys
 
 Rows = Iterable[Any]
 Pairs = Iterable[tuple[Any, Any]]
@@ -51,17 +52,19 @@ def combine_values(
 ) -> Rows:
     """Fold the values of each key, in order; the first goes through ``create`` if there is one."""
     combined: dict[Any, Any] = {}
-    for key, value in rows:
-        if key in combined:
-            combined[key] = merge(combined[key], value)
-        else:
-            combined[key] = value if create is None else create(value)
+    with explaining_keys():
+        for key, value in rows:
+            if key in combined:
+                combined[key] = merge(combined[key], value)
+            else:
+                combined[key] = value if create is None else create(value)
     return list(combined.items())
 
 
 def count_values(rows: Rows) -> Rows:
     """Count how often each row occurs."""
-    return list(Counter(rows).items())
+    with explaining_keys():
+        return list(Counter(rows).items())
 
 
 def sum_counts(rows: Pairs) -> Rows:
@@ -75,19 +78,21 @@ def sum_counts(rows: Pairs) -> Rows:
 def group_values(rows: Pairs) -> Rows:
     """Collect the values of each key into a list, in order."""
     groups: dict[Any, list[Any]] = {}
-    for key, value in rows:
-        groups.setdefault(key, []).append(value)
+    with explaining_keys():
+        for key, value in rows:
+            groups.setdefault(key, []).append(value)
     return list(groups.items())
 
 
 def cogroup_values(*sides: Pairs) -> Rows:
     """Give (key, (values of the first side, values of the second, …)) for every key."""
     groups: dict[Any, tuple[list[Any], ...]] = {}
-    for i, side in enumerate(sides):
-        for key, value in side:
-            if key not in groups:
-                groups[key] = tuple([] for _ in sides)
-            groups[key][i].append(value)
+    with explaining_keys():
+        for i, side in enumerate(sides):
+            for key, value in side:
+                if key not in groups:
+                    groups[key] = tuple([] for _ in sides)
+                groups[key][i].append(value)
     return list(groups.items())
 
 

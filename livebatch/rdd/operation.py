@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 Rows: TypeAlias = Iterator[Any]
 
 
+def nothing_left(rows: Rows) -> Rows:
+    """Give no rows, at the end of others; notice if a user's function raised StopIteration, by
+    which ``map`` and ``filter`` take it that their input has ended.
+
+    Raises:
+        RuntimeError: it did.
+    """
+    for _ in rows:
+        raise RuntimeError("a function raised StopIteration, which would end the batch early")
+    yield from ()
+
+
 class Operation(msgspec.Struct, frozen=True, tag_field="op", tag=str.lower):
     """How the partitions of an RDD come from those of its parents."""
 
@@ -41,6 +53,10 @@ class Operation(msgspec.Struct, frozen=True, tag_field="op", tag=str.lower):
     def compute(self, split: int, inputs: list[Rows]) -> Rows:
         """Return the rows of a partition, given those of what it needs."""
         raise TypeError(f"{type(self).__name__} is not computed from rows")
+
+    def compute_one(self, row: Any) -> list[Any]:
+        """Return what one row gives, where rows are computed each by itself."""
+        return list(self.compute(0, [iter((row,))]))
 
 
 class Stored(Operation, frozen=True):
@@ -86,7 +102,10 @@ class Mapped(Operation, frozen=True):
         return parents[0].partitioner if self.preserves else None
 
     def compute(self, split: int, inputs: list[Rows]) -> Rows:
-        return map(load(self.function), inputs[0])
+        return chain(map(load(self.function), inputs[0]), nothing_left(inputs[0]))
+
+    def compute_one(self, row: Any) -> list[Any]:
+        return [load(self.function)(row)]
 
 
 class Filtered(Operation, frozen=True):
@@ -98,7 +117,10 @@ class Filtered(Operation, frozen=True):
         return parents[0].partitioner
 
     def compute(self, split: int, inputs: list[Rows]) -> Rows:
-        return filter(load(self.function), inputs[0])
+        return chain(filter(load(self.function), inputs[0]), nothing_left(inputs[0]))
+
+    def compute_one(self, row: Any) -> list[Any]:
+        return [row] if load(self.function)(row) else []
 
 
 class FlatMapped(Operation, frozen=True):
@@ -111,7 +133,11 @@ class FlatMapped(Operation, frozen=True):
         return parents[0].partitioner if self.preserves else None
 
     def compute(self, split: int, inputs: list[Rows]) -> Rows:
-        return chain.from_iterable(map(load(self.function), inputs[0]))
+        mapped = map(load(self.function), inputs[0])
+        return chain(chain.from_iterable(mapped), nothing_left(inputs[0]))
+
+    def compute_one(self, row: Any) -> list[Any]:
+        return list(load(self.function)(row))
 
 
 class PartitionsMapped(Operation, frozen=True):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from numbers import Number
 from pathlib import PurePath
@@ -147,14 +148,25 @@ def by_key(
     else:
         buckets = _Buckets(function, partitions)
     segments: list[list[Any]] = [[] for _ in range(partitions)]
-    try:
+    with explaining_keys():
         for row in rows:
             segments[buckets[row[0]]].append(row)
+    return list(segments)
+
+
+@contextmanager
+def explaining_keys() -> Iterator[None]:
+    """Say what to do about keys that cannot be hashed.
+
+    Raises:
+        UnstableKey: one was met.
+    """
+    try:
+        yield
     except TypeError as error:
         if isinstance(error, UnstableKey) or "unhashable" not in str(error):
             raise
         raise UnstableKey(f"{error}: a key must not change; use a tuple or a frozenset") from None
-    return list(segments)
 
 
 def by_range(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from livebatch.clock import Deadline, deadline
+import msgspec
+
+from livebatch.clock import Deadline, Timer, deadline
 from livebatch.engine.child import GRACE, Child
-from livebatch.engine.store import SharedMemoryStore
+from livebatch.engine.store import Place
 from livebatch.transport import Hub, Peer
 from livebatch.wire import AnyMessage, Done, Failed, Hello, Lost, Outcome, Task
+
+PATIENCE = 0.5
+"""Seconds between looks at whether a worker has been stopped."""
 
 
 @dataclass(eq=False)
@@ -28,16 +32,19 @@ class LocalExecutor:
     Args:
         hub: where workers call in.
         address: the hub's.
-        directory: of the blocks.
-        budget: bytes that blocks may take.
+        place: of the blocks.
         workers: how many.
+        memory: bytes that each of them may use for itself; None: no limit.
     """
 
-    def __init__(self, hub: Hub, address: str, directory: Path, budget: int, workers: int) -> None:
-        self.store = SharedMemoryStore(directory, budget)
+    def __init__(
+        self, hub: Hub, address: str, place: Place, workers: int, memory: int | None = None
+    ) -> None:
+        self.store = place.open()
         self.slots = workers
         self._hub = hub
-        self._args = (address, str(directory), str(budget))
+        self._args = (address, msgspec.json.encode(place).decode(), str(memory or 0))
+        self._look = Timer(PATIENCE)
         self._queue: deque[Task] = deque()
         self._outcomes: list[Outcome] = []
         self._workers: list[_Worker] = []
@@ -64,6 +71,8 @@ class LocalExecutor:
     def poll(self, timeout: float) -> list[Outcome]:
         stuck = [worker for worker in self._workers if worker.unwanted]
         self._hub.poll(min(timeout, 0.1) if stuck else timeout)
+        if self._look.due():
+            self._kill_stopped()
         for worker in stuck:
             if worker.unwanted and worker.killed.passed():
                 worker.child.kill()
@@ -87,6 +96,13 @@ class LocalExecutor:
 
     def pids(self) -> tuple[int, ...]:
         return tuple(worker.child.pid for worker in self._workers)
+
+    def _kill_stopped(self) -> None:
+        """Kill workers that something has stopped, such as a debugger or SIGSTOP: nothing else
+        tells them from busy ones, and their tasks are run again."""
+        for worker in self._workers:
+            if worker.task is not None and worker.child.stopped():
+                worker.child.kill()
 
     @property
     def ready(self) -> bool:
@@ -117,6 +133,8 @@ class LocalExecutor:
     def _finished(self, worker: _Worker, outcome: Done | Failed) -> None:
         if not worker.unwanted:
             self._outcomes.append(outcome)
+        elif isinstance(outcome, Done) and outcome.block is not None:
+            self.store.delete(outcome.block.id)
         worker.task, worker.unwanted = None, False
         self._retire()
 

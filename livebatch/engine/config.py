@@ -1,0 +1,39 @@
+"""What an engine is told when it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from livebatch.closures import Function
+from livebatch.errors import NotRunning
+from livebatch.interval import Millis
+
+
+@dataclass(frozen=True)
+class Config:
+    """What an engine is told when it starts.
+
+    Attributes:
+        batch: the batch interval, in milliseconds.
+        strict: fail a batch at the first record that a function raises on.
+        name: of the engine.
+    """
+
+    batch: Millis
+    strict: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class PlanOnly:
+    """The runner of RDDs that only the engine sees: it knows how many partitions to make."""
+
+    default_parallelism: int
+
+    def run(self, rdd: Any, action: Function, splits: Sequence[int] | None) -> list[Any]:
+        raise NotRunning("the engine runs no actions itself")
+
+    def release(self, rdd: Any) -> None:
+        raise NotRunning("the engine releases what its streams persist itself")
