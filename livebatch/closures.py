@@ -227,7 +227,7 @@ def _pickle_user_modules_by_value() -> None:
     So workers need not find them, and editing one, reloading it and running the cell again
     takes effect.
     """
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if name in _seen_modules:
             continue
         _seen_modules.add(name)
