@@ -29,6 +29,9 @@ from livebatch.errors import EngineLost, NameTaken
 from livebatch.interval import Millis
 from livebatch.wire import Stop
 
+_started: list[subprocess.Popen[bytes]] = []
+"""Engines that this process has started and may outlive it, or be stopped by others."""
+
 EngineKind: TypeAlias = Literal["process", "embedded"]
 
 
@@ -132,6 +135,7 @@ class OwnedConnection(RemoteConnection):
     ) -> None:
         super().__init__(found.router, found.publisher, lambda: process.poll() is None)
         self.found, self._process, self._log = found, process, log
+        _started.append(process)
         if stop_at_exit:
             atexit.register(self.stop, Stop())
 
@@ -139,6 +143,7 @@ class OwnedConnection(RemoteConnection):
         atexit.unregister(self.stop)
         super().stop(request)
         self._process.wait()
+        _started.remove(self._process)
         self._log.unlink(missing_ok=True)
 
 

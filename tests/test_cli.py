@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -20,8 +22,10 @@ def run(*arguments: str) -> tuple[int, str]:
 
 @pytest.mark.process
 def test_an_engine_from_start_to_stop() -> None:
-    code, text = run("engine", "start", "--name", NAME, "--batch", "100ms", "--workers", "1")
-    assert (code, text) == (0, f"engine {NAME} runs; in a notebook: %engine attach {NAME}\n")
+    options = ["--name", NAME, "--batch", "100ms", "--workers", "1"]
+    command = [sys.executable, "-c", "from livebatch.cli import main; main()", "engine", "start"]
+    text = subprocess.run([*command, *options], check=True, capture_output=True, text=True).stdout
+    assert text == f"engine {NAME} runs; in a notebook: %engine attach {NAME}\n"
     try:
         assert f"{NAME}  pid " in run("engine", "list")[1]
         ssc = lb.connect(NAME)

@@ -17,7 +17,18 @@ from livebatch.sources.base import PullSource, PushSource
 
 __all__ = ["PullSource", "PushSource", "kind", "kinds", "source"]
 
-_PARTS = {"base", "lines"}
+_PARTS = {
+    "base",
+    "columns",
+    "files",
+    "folder",
+    "formats",
+    "inline",
+    "lines",
+    "paths",
+    "recording",
+    "tables",
+}
 
 
 def kinds() -> list[str]:
