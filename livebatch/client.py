@@ -12,18 +12,14 @@ from typing import Any, Protocol
 
 from livebatch.closures import Function
 from livebatch.errors import EngineLost
+from livebatch.events import Batch, Batches, BatchSettled, Event, Message
 from livebatch.interval import Millis, to_datetime
 from livebatch.rdd import RDD, stored, to_lineage
 from livebatch.transport import Line, Subscriber
 from livebatch.wire import (
     Answers,
-    Batch,
-    Batches,
-    BatchSettled,
     CancelJob,
-    Event,
     Hello,
-    Message,
     Release,
     RunJob,
     Settled,

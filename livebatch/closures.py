@@ -73,6 +73,9 @@ class CodeTable:
     def __contains__(self, digest: str) -> bool:
         return digest in self._blobs
 
+    def __len__(self) -> int:
+        return len(self._blobs)
+
     def load(self, digest: str) -> Any:
         """Return the object itself; only processes that run user code may call this."""
         if digest not in self._loaded:

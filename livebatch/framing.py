@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from livebatch.closures import codes, digests
-from livebatch.wire import AnyMessage, Message
+from livebatch.events import Message
+from livebatch.wire import AnyMessage
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AnyMessage)
@@ -23,6 +24,10 @@ class Channel:
 
     def __init__(self) -> None:
         self._sent: set[str] = set()
+
+    def keep_only(self, digests: set[str]) -> None:
+        """Take it that the peer has no code but this."""
+        self._sent &= digests
 
     def pack(self, message: Message) -> list[bytes]:
         """Return the frames of a message: itself, then code that the peer does not have."""

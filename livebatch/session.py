@@ -16,6 +16,7 @@ from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
 from livebatch.clock import deadline
 from livebatch.closures import Function
 from livebatch.errors import DefinitionError, JobFailed, NotRunning
+from livebatch.events import Batches, BatchFailed, EngineStatus, Event
 from livebatch.failure import Failure, render
 from livebatch.graph import Output, records
 from livebatch.inputs import Inputs
@@ -24,19 +25,7 @@ from livebatch.launch import EngineKind, attach, connect
 from livebatch.operators.transform import Transformed, on_list
 from livebatch.rdd import RDD
 from livebatch.stream import DStream, check_name, lift, same_slide
-from livebatch.wire import (
-    Batches,
-    BatchFailed,
-    Define,
-    EngineStatus,
-    Event,
-    Remove,
-    Resize,
-    Settled,
-    Start,
-    Status,
-    Stop,
-)
+from livebatch.wire import Define, Remove, Resize, Settled, Start, Status, Stop
 
 RETAIN: Millis = 600_000
 PRINTED: Millis = 60_000

@@ -15,8 +15,9 @@ import msgspec
 import zmq
 
 from livebatch.errors import EngineLost
+from livebatch.events import Event, Message
 from livebatch.framing import Channel, unpack
-from livebatch.wire import AnyMessage, Event, Hello, Message
+from livebatch.wire import AnyMessage, Hello, KeepCode, SendAgain
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +78,13 @@ class Hub:
             self.forget(peer)
             return False
         return True
+
+    def keep_code(self, role: str, digests: set[str]) -> None:
+        """Have the peers of a role free all code but this."""
+        for peer, known in list(self._roles.items()):
+            if known == role:
+                self.send(peer, KeepCode(tuple(digests)))
+                self._channels[peer].keep_only(digests)
 
     def forget(self, peer: Peer) -> None:
         """Drop what is known of a peer that is gone."""
@@ -166,8 +174,12 @@ class Line:
         self.send(message, tag)
         while True:
             received = self.receive()
-            if received is not None and received[0] == tag:
+            if received is None or received[0] != tag:
+                continue
+            if not isinstance(received[1], SendAgain):
                 return received[1]
+            self._channel = Channel()
+            self.send(message, tag)
 
     def close(self) -> None:
         """Hang up."""

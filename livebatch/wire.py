@@ -10,30 +10,19 @@ from livebatch import errors
 from livebatch.block import BlockRef
 from livebatch.closures import Function
 from livebatch.errors import EngineError, JobFailed, LivebatchError
+from livebatch.events import (
+    BadRecords,
+    Batches,
+    EngineStatus,
+    Event,
+    Message,
+    SourceState,
+)
 from livebatch.failure import Failure, render
 from livebatch.graph import NodeRecord, Output
 from livebatch.interval import Millis
 from livebatch.rdd import Lineage
 from livebatch.rdd.operation import AnyOperation, Shuffled
-
-
-class Message(msgspec.Struct, frozen=True, tag=True):
-    """Anything that is sent to another process."""
-
-
-class BadRecords(msgspec.Struct, frozen=True):
-    """Records that were left out because a function raised on them.
-
-    Attributes:
-        count: how many.
-        seen: of how many.
-        samples: what was raised, for the first ones.
-    """
-
-    count: int
-    seen: int
-    samples: tuple[Failure, ...]
-
 
 # -- tasks -----------------------------------------------------------------------------------
 
@@ -173,14 +162,6 @@ class Received(Message, frozen=True):
     block: BlockRef
 
 
-class SourceState(Message, frozen=True):
-    """How a source is doing: ``connecting``, ``receiving`` or ``stopped``, and why."""
-
-    stream: str
-    state: str
-    detail: str = ""
-
-
 # -- requests of clients and of the driver, and their replies --------------------------------
 
 
@@ -272,6 +253,16 @@ class Settled(Message, frozen=True):
     limit: int | None = None
 
 
+class KeepCode(Message, frozen=True):
+    """Free all code but this."""
+
+    digests: tuple[str, ...]
+
+
+class SendAgain(Message, frozen=True):
+    """Code that the request needs has been freed: send it again, with all of it."""
+
+
 class Offer(Message, frozen=True):
     """Put an RDD into the queue of a queue stream."""
 
@@ -305,106 +296,11 @@ class Refused(Message, frozen=True):
     printed: str = ""
 
 
-# -- what the engine says to whoever listens -------------------------------------------------
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """A settled batch of one output.
-
-    Attributes:
-        time: its batch time, milliseconds since 1970 UTC.
-        rdd: the id of its RDD.
-        blocks: where its rows are.
-        rows: how many there are.
-        delay: milliseconds from the batch time to when it settled.
-        busy: milliseconds its tasks ran, added up.
-        bad: records left out because a function raised on them.
-        printed: what user code printed and logged in the workers.
-    """
-
-    output: str
-    name: str | None
-    time: Millis
-    rdd: str
-    blocks: tuple[BlockRef, ...] = ()
-    rows: int = 0
-    delay: Millis = 0
-    busy: Millis = 0
-    bad: BadRecords | None = None
-    printed: str = ""
-
-
-class Batches(Message, frozen=True):
-    """Settled batches, oldest first."""
-
-    batches: tuple[Batch, ...]
-
-
-class BatchSettled(Message, frozen=True):
-    """A batch of an output settled."""
-
-    carries_code: ClassVar[bool] = False
-    batch: Batch
-
-
-class BatchFailed(Message, frozen=True):
-    """A batch of an output failed."""
-
-    output: str
-    name: str | None
-    time: Millis
-    failure: Failure
-    printed: str = ""
-
-
-class SourceChanged(Message, frozen=True):
-    """A source's state changed."""
-
-    state: SourceState
-
-
-class StreamRemoved(Message, frozen=True):
-    """A named stream was stopped or replaced."""
-
-    name: str
-
-
-class StreamStatus(msgspec.Struct, frozen=True):
-    """How one named stream is doing."""
-
-    name: str
-    slide: Millis
-    batches: int
-    rows: int
-    last: Millis | None
-    delay: Millis
-    bad: int
-    error: str | None
-    source: str = ""
-    retained: int = 0
-    retain: Millis = 0
-    notes: dict[str, str] = {}
-
-
-class EngineStatus(Message, frozen=True):
-    """How the engine is doing."""
-
-    batch: Millis
-    running: bool
-    now: Millis
-    workers: tuple[int, ...]
-    streams: tuple[StreamStatus, ...]
-    stored: int
-    pending: int
-    pid: int
-    name: str = ""
-
-
-Event: TypeAlias = BatchSettled | BatchFailed | SourceChanged | StreamRemoved
 AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
-    | Resize | Release | Offer | Status | Ok | Answers | Refused | Event | EngineStatus | Batches
+    | KeepCode | SendAgain | Resize | Release
+    | Offer | Status | Ok | Answers | Refused | Event | EngineStatus | Batches
 )  # fmt: skip
 
 

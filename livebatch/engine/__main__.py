@@ -33,7 +33,7 @@ def main() -> None:
         os.close(ready)
 
     try:
-        server = Server(settings, start_driver)
+        server = Server(settings, start_driver, frees_code=True)
     except Exception as error:
         say(f"{type(error).__name__}: {error}")
         raise

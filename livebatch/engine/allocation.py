@@ -52,6 +52,10 @@ class Allocator:
         """Put RDDs into the queue of a queue stream."""
         self._queues.setdefault(stream, deque()).extend(rdds)
 
+    def waiting(self) -> list[RDD[Any]]:
+        """Return the RDDs that are still in queues."""
+        return [rdd for queue in self._queues.values() for rdd in queue]
+
     def allocate(self, node: Input[Any], time: Millis) -> RDD[Any]:
         """Return what an input's batch consists of.
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import livebatch.operators  # noqa: F401  (the kinds of streams)
 from livebatch.block import BlockRef
 from livebatch.clock import Clock
+from livebatch.closures import digests
 from livebatch.engine.allocation import Allocator, ids_of
 from livebatch.engine.config import Config, PlanOnly
 from livebatch.engine.driver import Driver
@@ -19,14 +20,7 @@ from livebatch.engine.log import Allocated, BatchLog, NotSettled, Settled
 from livebatch.engine.progress import Progress
 from livebatch.engine.scheduler import JobDone
 from livebatch.errors import NotRunning
-from livebatch.failure import Failure
-from livebatch.graph import Graph, Output, upstream
-from livebatch.graph import Job as OutputJob
-from livebatch.interval import Millis
-from livebatch.rdd import RDD, ancestors
-from livebatch.rdd.operation import Stored
-from livebatch.stream import Input
-from livebatch.wire import (
+from livebatch.events import (
     BadRecords,
     Batch,
     BatchFailed,
@@ -37,6 +31,13 @@ from livebatch.wire import (
     StreamRemoved,
     StreamStatus,
 )
+from livebatch.failure import Failure
+from livebatch.graph import Graph, Output, upstream
+from livebatch.graph import Job as OutputJob
+from livebatch.interval import Millis
+from livebatch.rdd import RDD, ancestors
+from livebatch.rdd.operation import Stored
+from livebatch.stream import Input
 
 BATCH, AD_HOC = 0, 1
 
@@ -320,6 +321,16 @@ class Engine:
         """Take note of how a source is doing."""
         self._source_states[state.stream] = state
         self._publish(SourceChanged(state))
+
+    def code_in_use(self) -> set[str]:
+        """Return the digests of the code that streams, their batches and jobs need."""
+        nodes = list(self.graph.nodes.values())
+        known = [rdd for node in nodes for rdd in node.generated.values()]
+        known += [*self.jobs.rdds(), *self.allocator.waiting()]
+        known += [job.rdd for p in self._progress.values() for job in p.unfinished()]
+        operations = {node.id: node.operation for rdd in known for node in ancestors(rdd)}
+        params = [node.params for node in nodes]
+        return set(digests([*operations.values(), *params, *self.graph.outputs.values()]))
 
     # -- questions ---------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ from livebatch.engine.executors.inline import InlineExecutor
 from livebatch.engine.log import BatchLog, MemoryLog
 from livebatch.engine.service import Service
 from livebatch.errors import EngineError
+from livebatch.events import Event, Message
 from livebatch.rdd import JobRunner
-from livebatch.wire import Event, Message, Stop, checked
+from livebatch.wire import Stop, checked
 
 PATIENCE = 60.0
 """Seconds to wait for an executor that gives no outcome."""

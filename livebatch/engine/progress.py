@@ -6,10 +6,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from livebatch.events import Batch, StreamStatus
 from livebatch.graph import Job, Output
 from livebatch.interval import Millis
 from livebatch.rdd import RDD
-from livebatch.wire import Batch, StreamStatus
 
 
 @dataclass

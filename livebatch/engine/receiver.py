@@ -17,9 +17,10 @@ from livebatch.clock import Timer
 from livebatch.engine.child import live_and_die_with_the_engine
 from livebatch.engine.store import Place, SharedMemoryStore
 from livebatch.errors import StoreFull
+from livebatch.events import SourceState
 from livebatch.sources import PushSource, source
 from livebatch.transport import Line
-from livebatch.wire import Hello, Receive, Received, SourceState
+from livebatch.wire import Hello, Receive, Received
 
 BUFFER = 500_000
 """A source that emits faster than blocks are cut waits when so many records are pending."""

@@ -11,11 +11,12 @@ import msgspec
 from livebatch.block import BlockRef
 from livebatch.engine.child import Child
 from livebatch.engine.store import Place
+from livebatch.events import SourceState
 from livebatch.interval import Millis
 from livebatch.sources import kind
 from livebatch.stream import Input
 from livebatch.transport import Hub, Peer
-from livebatch.wire import AnyMessage, Hello, Receive, Received, SourceState
+from livebatch.wire import AnyMessage, Hello, Receive, Received
 
 MAX_BLOCK_INTERVAL: Millis = 200
 

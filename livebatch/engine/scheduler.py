@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 from livebatch.block import BlockRef
 from livebatch.engine.dag import Stage, make_task
+from livebatch.events import BadRecords
 from livebatch.failure import Failure
-from livebatch.wire import BadRecords, Done, Failed, Lost, Task
+from livebatch.wire import Done, Failed, Lost, Task
 
 MAX_LOST = 4
 """A task that was running when so many workers died is given up."""

@@ -14,6 +14,7 @@ import msgspec
 
 from livebatch._version import __version__
 from livebatch.clock import SystemClock, deadline
+from livebatch.closures import codes, digests
 from livebatch.engine.child import Child
 from livebatch.engine.config import Config
 from livebatch.engine.core import Engine
@@ -36,13 +37,17 @@ from livebatch.engine.store import SPILL, Place
 from livebatch.errors import NameTaken
 from livebatch.interval import Millis
 from livebatch.transport import Hub, Peer
-from livebatch.wire import AnyMessage, Hello, Welcome
+from livebatch.wire import AnyMessage, Hello, SendAgain, Welcome
 
 BLOCKS_SHARE = 0.25
 """The part of the memory that blocks may take, unless told."""
 
 WORKERS_SHARE = 0.6
 """The part of the memory that the workers may take together."""
+
+
+CODE_LIMIT = 200
+"""So many functions are kept before any is freed."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -70,11 +75,17 @@ class Server:
 
     Args:
         start_driver: starts a driver, given the addresses for requests and for events.
+        frees_code: whether to free code that streams need no more; not where the process has
+            other users of it.
     """
 
     def __init__(
-        self, settings: Settings, start_driver: Callable[[str, str], Child | None]
+        self,
+        settings: Settings,
+        start_driver: Callable[[str, str], Child | None],
+        frees_code: bool = False,
     ) -> None:
+        self._frees_code, self._code_limit = frees_code, CODE_LIMIT
         clean_stale()
         if any(engine.name == settings.name for engine in list_engines()):
             raise NameTaken(
@@ -139,10 +150,21 @@ class Server:
             self.engine.poll(self.engine.wait())
             if not self._stopped.is_set():
                 self.engine.advance()
+            self._free_code()
             if any(_runs(pid) for pid in self._clients):
                 lonely = deadline(self._settings.linger)
             elif lonely.passed():
                 return
+
+    def _free_code(self) -> None:
+        """Free code that nothing needs any more, here and in the workers, once there is more than
+        twice what was needed last."""
+        if not self._frees_code or len(codes) <= self._code_limit:
+            return
+        used = self.engine.code_in_use() | self._service.code_in_use()
+        codes.keep_only(used)
+        self.hub.keep_code("worker", used)
+        self._code_limit = max(CODE_LIMIT, 2 * len(used))
 
     def _stop(self, graceful: bool) -> None:
         self._graceful = graceful
@@ -156,8 +178,10 @@ class Server:
                 self.connection.publisher, __version__,
             )  # fmt: skip
             self.hub.send(peer, welcome)
-        else:
+        elif all(digest in codes for digest in digests(message)):
             self._service.handle(message, lambda reply: self._reply(peer, tag, reply))
+        else:
+            self._reply(peer, tag, SendAgain())
 
     def _reply(self, peer: Peer, tag: bytes, reply: object) -> None:
         self.hub.send(peer, reply, tag)  # type: ignore[arg-type]

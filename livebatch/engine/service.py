@@ -7,20 +7,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from livebatch.closures import digests
 from livebatch.engine.core import AD_HOC, Engine
 from livebatch.engine.jobs import Job
 from livebatch.errors import LivebatchError
+from livebatch.events import Batches, EngineStatus, Message
 from livebatch.failure import Failure
 from livebatch.rdd import RDD, Lineage, ancestors, from_lineage
 from livebatch.rdd.operation import Stored
 from livebatch.wire import (
     Answers,
-    Batches,
     CancelJob,
     Define,
     Discard,
-    EngineStatus,
-    Message,
     Offer,
     Ok,
     Refused,
@@ -122,6 +121,11 @@ class Service:
             if rdd.persisted and self._engine.known_rdd(rdd.id) is None:
                 self._persisted[rdd.id] = rdd
         return result
+
+    def code_in_use(self) -> set[str]:
+        """Return the digests of the code that RDDs which clients have persisted need."""
+        known = {n.id: n.operation for rdd in self._persisted.values() for n in ancestors(rdd)}
+        return set(digests(list(known.values())))
 
     def _release(self, id: str) -> None:
         rdd = self._persisted.pop(id, None)

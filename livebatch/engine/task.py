@@ -21,6 +21,7 @@ from livebatch.block import (
 from livebatch.clock import stopwatch
 from livebatch.closures import Builtin, load
 from livebatch.errors import BlockLost
+from livebatch.events import BadRecords
 from livebatch.failure import Failure, describe
 from livebatch.rdd.operation import (
     AnyOperation,
@@ -32,7 +33,7 @@ from livebatch.rdd.operation import (
     Rows,
     Shuffled,
 )
-from livebatch.wire import Answer, BadRecords, Divide, Done, Failed, Keep, Step, Task
+from livebatch.wire import Answer, Divide, Done, Failed, Keep, Step, Task
 
 SAMPLES = 100
 """So many bad records of a task are kept with their tracebacks."""

@@ -11,13 +11,14 @@ from types import FrameType
 
 import msgspec
 
+from livebatch.closures import codes
 from livebatch.engine.child import live_and_die_with_the_engine
 from livebatch.engine.output import caught
 from livebatch.engine.store import Place, SharedMemoryStore
 from livebatch.engine.task import run_task
 from livebatch.failure import describe
 from livebatch.transport import Line
-from livebatch.wire import Done, Failed, Hello, Task
+from livebatch.wire import Done, Failed, Hello, KeepCode, Task
 
 
 class Worker:
@@ -33,8 +34,11 @@ class Worker:
         """Run tasks for ever."""
         while True:
             received = self._line.receive()
-            if received is not None and isinstance(received[1], Task):
-                self._line.send(self._carry_out(received[1]))
+            message = None if received is None else received[1]
+            if isinstance(message, Task):
+                self._line.send(self._carry_out(message))
+            elif isinstance(message, KeepCode):
+                codes.keep_only(set(message.digests))
 
     def _carry_out(self, task: Task) -> Done | Failed:
         self._busy = True
