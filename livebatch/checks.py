@@ -109,6 +109,9 @@ class _PullCheck:
 
     def _plan(self, source: PullSource, offsets: Any, time: Millis) -> tuple[list[Any], Any]:
         readers, after = source.plan(offsets, time)
+        for reader in readers:
+            if not isinstance(reader, (Builtin, Code)):
+                _broken(source, f"gave the reader {reader!r}: use livebatch.closures.builtin")
         try:
             _travel(after)
         except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
@@ -133,13 +136,15 @@ class _PullCheck:
         return after
 
     def _read(self, reader: Any) -> None:
-        if not isinstance(reader, (Builtin, Code)):
-            _broken(self._source, f"gave the reader {reader!r}: use livebatch.closures.builtin")
         if reader in self._planned:
             _broken(self._source, f"has the same read twice: {reader}")
         self._planned.append(reader)
-        came = msgspec.msgpack.decode(msgspec.msgpack.encode(reader), type=Builtin | Code)
-        first, second = (_rows(self._source, load(came)()) for _ in range(2))
+        try:
+            came = msgspec.msgpack.decode(msgspec.msgpack.encode(reader), type=Builtin | Code)
+            function = load(came)
+        except (TypeError, msgspec.MsgspecError) as error:
+            _broken(self._source, f"has a reader that does not travel: {error}", error)
+        first, second = (_rows(self._source, function()) for _ in range(2))
         if first != second:
             _broken(self._source, f"has a reader that gives other rows the second time: {reader}")
         self._rows += len(first)
@@ -223,7 +228,7 @@ class _Run:
     def __init__(self, source: Source, feed: Callable[[], object] | None) -> None:
         assert isinstance(source, PushSource)
         self.receiver = _Receiver(source)
-        self._source, self._feed = source, feed
+        self._source, self._feed, self._seen = source, feed, 0
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> _Run:
@@ -242,8 +247,8 @@ class _Run:
         self._wait(otherwise, condition)
 
     def expect_records(self) -> None:
-        before = self.receiver.records
-        self.expect("emitted nothing", lambda receiver: receiver.records > before)
+        self.expect("emitted nothing", lambda receiver: receiver.records > self._seen)
+        self._seen = self.receiver.records
 
     def expect_failure(self) -> None:
         """Wait for the error that the source must raise now."""

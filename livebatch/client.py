@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import threading
@@ -28,6 +29,8 @@ from livebatch.wire import (
     Welcome,
     checked,
 )
+
+_log = logging.getLogger(__name__)
 
 Listener = Callable[[Event], None]
 
@@ -59,6 +62,9 @@ class Connection(Protocol):
     def close(self) -> None:
         """Hang up."""
 
+    def alive(self) -> bool:
+        """Return whether the engine still runs."""
+
 
 class RemoteConnection:
     """A line to an engine in another process, or in another thread of this one.
@@ -69,6 +75,7 @@ class RemoteConnection:
         router: the engine's address for requests.
         events: the address at which it publishes events.
         alive: says whether the engine still runs.
+        counts: whether the engine goes on for this client's sake.
 
     Attributes:
         found: how others reach the engine, where that is known.
@@ -76,8 +83,11 @@ class RemoteConnection:
 
     found: Any = None
 
-    def __init__(self, router: str, events: str, alive: Callable[[], bool]) -> None:
-        self._router, self._events, self._alive = router, events, alive
+    def __init__(
+        self, router: str, events: str, alive: Callable[[], bool], counts: bool = True
+    ) -> None:
+        self._router, self._events, self.alive = router, events, alive
+        self._name = "client" if counts else "guest"
         self._local = threading.local()
         self._lines: list[Line] = []
         self._listeners: list[Listener] = []
@@ -95,8 +105,8 @@ class RemoteConnection:
     def request(self, message: Message) -> Message:
         line = getattr(self._local, "line", None)
         if line is None:
-            hello = Hello("client", threading.current_thread().name, os.getpid())
-            line = self._local.line = Line(self._router, hello, self._alive)
+            hello = Hello("client", self._name, os.getpid())
+            line = self._local.line = Line(self._router, hello, self.alive)
             self._lines.append(line)
             received = line.receive()
             assert received is not None
@@ -119,8 +129,16 @@ class RemoteConnection:
             event = events.receive(0.2)
             if isinstance(event, Event):
                 for listener in list(self._listeners):
-                    listener(event)
+                    self._tell(listener, event)
         events.close()
+
+    def _tell(self, listener: Listener, event: Event) -> None:
+        try:
+            listener(event)
+        except EngineLost:
+            pass  # whoever asks the engine next is told
+        except Exception:
+            _log.exception("a function that was to be told of a batch raised")
 
     def serve_driver(self, runner: ClientRunner) -> None:
         pass  # the engine has a driver of its own

@@ -26,7 +26,7 @@ class DriverLoop:
 
     def __init__(self, router: str, events: str, alive: Callable[[], bool]) -> None:
         self._router, self._alive = router, alive
-        self._connection = RemoteConnection(router, events, alive)
+        self._connection = RemoteConnection(router, events, alive, counts=False)
         self._runner = ClientRunner(self._connection, f"d{os.getpid()}")
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []

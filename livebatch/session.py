@@ -15,7 +15,7 @@ import livebatch.operators  # noqa: F401  (streams get their methods)
 from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
 from livebatch.clock import deadline
 from livebatch.closures import Function
-from livebatch.errors import DefinitionError, JobFailed, NotRunning
+from livebatch.errors import DefinitionError, EngineLost, JobFailed, NotRunning
 from livebatch.events import Batches, BatchFailed, EngineStatus, Event
 from livebatch.failure import Failure, render
 from livebatch.graph import Output, records
@@ -24,7 +24,7 @@ from livebatch.interval import Duration, Millis, to_millis
 from livebatch.launch import EngineKind, attach, connect
 from livebatch.operators.transform import Transformed, on_list
 from livebatch.rdd import RDD
-from livebatch.stream import DStream, check_name, lift, same_slide
+from livebatch.stream import DStream, check_count, check_name, lift, same_slide
 from livebatch.wire import Define, Remove, Resize, Settled, Start, Status, Stop
 
 RETAIN: Millis = 600_000
@@ -75,6 +75,9 @@ class StreamingContext(Inputs):
         self.batch = to_millis(batch, "the batch interval")
         if on_error not in ("skip", "raise"):
             raise DefinitionError(f'on_error is "skip" or "raise", not {on_error!r}')
+        if engine not in ("process", "embedded"):
+            raise DefinitionError(f'engine is "process" or "embedded", not {engine!r}')
+        check_count(workers, "the number of workers")
         self.connection = connection or connect(
             engine, self.batch, workers, on_error == "raise", _seconds(linger), name
         )
@@ -276,11 +279,14 @@ class StreamingContext(Inputs):
 
         Raises:
             JobFailed: a batch failed; later batches still run.
+            EngineLost: the engine is gone.
         """
         limit = deadline(timeout)
         while not self._ended.is_set():
             if self._failures:
                 raise JobFailed(render(self._failures.pop(0)))
+            if not self.connection.alive():
+                raise EngineLost("the engine is gone; its log says why")
             if limit.passed():
                 return False
             left = limit.left()

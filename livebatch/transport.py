@@ -181,9 +181,9 @@ class Line:
             self._channel = Channel()
             self.send(message, tag)
 
-    def close(self) -> None:
-        """Hang up."""
-        self._socket.close()
+    def close(self, linger: float = 0) -> None:
+        """Hang up, after so many seconds at most for what is still to be sent."""
+        self._socket.close(linger=int(1000 * linger))
 
 
 class Subscriber:

@@ -38,6 +38,15 @@ class Allocator:
             self._offsets.pop(id, None)
         return [block for id in gone for block in self._received.pop(id, [])]
 
+    def check(self, name: str, options: dict[str, Any]) -> None:
+        """Check that there can be such a source.
+
+        Raises:
+            DefinitionError: there cannot.
+        """
+        if name != "queue":
+            source(name, options)
+
     def _begin(self, node: Input[Any], time: Millis) -> None:
         if node.source != "queue":
             made = self._sources[node.id] = source(node.source, node.options)
@@ -51,6 +60,11 @@ class Allocator:
     def offered(self, stream: str, rdds: Iterable[RDD[Any]]) -> None:
         """Put RDDs into the queue of a queue stream."""
         self._queues.setdefault(stream, deque()).extend(rdds)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is input that no batch has got yet."""
+        return any(self._received.values()) or any(self._queues.values())
 
     def waiting(self) -> list[RDD[Any]]:
         """Return the RDDs that are still in queues."""

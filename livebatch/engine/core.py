@@ -90,8 +90,11 @@ class Engine:
         """Add streams and outputs from the next batch on.
 
         Raises:
-            DefinitionError: they do not fit what is there.
+            DefinitionError: they do not fit what is there, or a source cannot be made.
         """
+        for node in nodes:
+            if node.kind == Input.__name__:
+                self.allocator.check(*node.params)
         self.graph.add(nodes, outputs, self._now())
         self._graph_changed()
 
@@ -316,6 +319,11 @@ class Engine:
             self.allocator.received(stream, block)
         else:
             self.jobs.delete([block])
+
+    @property
+    def drained(self) -> bool:
+        """Whether all that was received has been processed."""
+        return self.idle and not self.allocator.pending
 
     def source_changed(self, state: SourceState) -> None:
         """Take note of how a source is doing."""

@@ -89,6 +89,10 @@ class Stepped:
     def close(self) -> None:
         """There is nothing to hang up."""
 
+    def alive(self) -> bool:
+        """Return true: it lives in this thread."""
+        return True
+
     def _poll(self) -> None:
         limit = deadline(PATIENCE if self._can_wait else 0)
         while not self.engine.poll(limit.left() or 0):

@@ -14,13 +14,13 @@ import pyarrow as pa
 
 from livebatch.block import encode, encode_table
 from livebatch.clock import Timer
-from livebatch.engine.child import live_and_die_with_the_engine
+from livebatch.engine.child import GRACE, live_and_die_with_the_engine
 from livebatch.engine.store import Place, SharedMemoryStore
 from livebatch.errors import StoreFull
 from livebatch.events import SourceState
 from livebatch.sources import PushSource, source
 from livebatch.transport import Line
-from livebatch.wire import Hello, Receive, Received
+from livebatch.wire import Hello, Receive, Received, Stop
 
 BUFFER = 500_000
 """A source that emits faster than blocks are cut waits when so many records are pending."""
@@ -79,18 +79,27 @@ class ReceiverProcess:
         self._blocks = 0
 
     def run(self) -> None:
-        """Receive for ever."""
+        """Receive until told to stop."""
         received = self._line.receive()
         assert received is not None
         assert isinstance(received[1], Receive)
         order = received[1]
         made = source(order.source, order.options)
         assert isinstance(made, PushSource)
-        threading.Thread(target=self._keep_running, args=[made], daemon=True).start()
+        self._source = threading.Thread(target=self._keep_running, args=[made], daemon=True)
+        self._source.start()
         timer = Timer(order.block_interval / 1000)
-        while not self._collector.stopping(timer.left()):
+        while not self._asked_to_stop(timer.left()):
             if timer.due():
                 self._cut()
+        self._collector.stop()
+        self._source.join(GRACE)
+        self._cut()
+        self._line.close(linger=GRACE)
+
+    def _asked_to_stop(self, seconds: float) -> bool:
+        received = self._line.receive(seconds)
+        return received is not None and isinstance(received[1], Stop)
 
     def _keep_running(self, made: PushSource) -> None:
         """Run the source; when it fails, say so and run it again after a while."""
@@ -120,13 +129,14 @@ class ReceiverProcess:
     def _store_block(self, block: Any) -> None:
         self._blocks += 1
         id = f"{self._stream}-{os.getpid()}.{self._blocks}"
-        while not self._collector.stopping():
+        while True:
             try:
                 self._line.send(Received(self._stream, self._store.put(block, id)))
                 return
             except StoreFull as error:
                 self._line.send(SourceState(self._stream, "waiting", str(error)))
-                self._collector.stopping(1.0)
+                if self._collector.stopping(1.0):
+                    return
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from livebatch.interval import Millis
 from livebatch.sources import kind
 from livebatch.stream import Input
 from livebatch.transport import Hub, Peer
-from livebatch.wire import AnyMessage, Hello, Receive, Received
+from livebatch.wire import AnyMessage, Hello, Receive, Received, Stop
 
 MAX_BLOCK_INTERVAL: Millis = 200
 
@@ -25,6 +25,7 @@ MAX_BLOCK_INTERVAL: Millis = 200
 class _Receiver:
     child: Child
     order: Receive
+    peer: Peer | None = None
 
 
 class ReceiverHost:
@@ -42,6 +43,7 @@ class ReceiverHost:
         self._args = (address, msgspec.json.encode(place).decode())
         self._interval = max(10, min(MAX_BLOCK_INTERVAL, batch // 4))
         self._receivers: dict[str, _Receiver] = {}
+        self._ending = False
         self._received: Callable[[str, BlockRef], None] = lambda stream, block: None
         self._changed: Callable[[SourceState], None] = lambda state: None
         hub.serve("receiver", self._heard)
@@ -62,6 +64,18 @@ class ReceiverHost:
             if id not in self._receivers:
                 self._start(Receive(id, node.source, node.options, self._interval))
 
+    def finish(self) -> None:
+        """Have all receivers hand on what they have received, and end."""
+        self._ending = True
+        for receiver in self._receivers.values():
+            if receiver.peer is not None:
+                self._hub.send(receiver.peer, Stop(graceful=True))
+
+    @property
+    def finished(self) -> bool:
+        """Whether no receiver runs any more."""
+        return not self._receivers
+
     def close(self) -> None:
         """Stop all receivers."""
         self.keep_only([])
@@ -78,7 +92,9 @@ class ReceiverHost:
 
     def _ended(self, receiver: _Receiver) -> None:
         receiver.child.close()
-        if self._receivers.get(receiver.order.stream) is receiver:
+        if self._ending:
+            self._receivers.pop(receiver.order.stream, None)
+        elif self._receivers.get(receiver.order.stream) is receiver:
             stream = receiver.order.stream
             self._changed(SourceState(stream, "connecting", "its process died; starting again"))
             self._start(receiver.order)
@@ -86,8 +102,10 @@ class ReceiverHost:
     def _heard(self, peer: Peer, tag: bytes, message: AnyMessage) -> None:
         match message:
             case Hello():
-                if message.name in self._receivers:
-                    self._hub.send(peer, self._receivers[message.name].order)
+                receiver = self._receivers.get(message.name)
+                if receiver is not None:
+                    receiver.peer = peer
+                    self._hub.send(peer, receiver.order)
             case Received():
                 self._received(message.stream, message.block)
             case SourceState():

@@ -287,9 +287,10 @@ def _remove_blocks(directory: Path, owner: ProcessIdentity) -> list[Path]:
 
 
 def _remove_traces(name: str, root: Path) -> list[Path]:
-    sockets = [path for path in root.glob(f"{name}.*") if path.is_socket()]
+    connection = root / f"{name}.json"
+    others = [path for path in root.glob(f"{name}.*") if path != connection]
     # The connection file goes last, so that an interrupted clean-up is taken up again.
-    traces = [*sockets, root / f"{name}.json"]
+    traces = [*others, connection]
     for path in traces:
         path.unlink(missing_ok=True)
     return traces

@@ -15,7 +15,7 @@ import msgspec
 from livebatch._version import __version__
 from livebatch.clock import SystemClock, deadline
 from livebatch.closures import codes, digests
-from livebatch.engine.child import Child
+from livebatch.engine.child import GRACE, Child
 from livebatch.engine.config import Config
 from livebatch.engine.core import Engine
 from livebatch.engine.driver_host import DriverHost
@@ -45,6 +45,9 @@ BLOCKS_SHARE = 0.25
 WORKERS_SHARE = 0.6
 """The part of the memory that the workers may take together."""
 
+
+DRAIN_BATCHES = 10
+"""A graceful stop takes at most so many batch intervals, as in Spark."""
 
 CODE_LIMIT = 200
 """So many functions are kept before any is freed."""
@@ -141,20 +144,32 @@ class Server:
             self.connection.write()
             ready()
             self._loop()
+            if self._graceful:
+                self._drain()
         finally:
             self._close()
 
     def _loop(self) -> None:
         lonely = deadline(self._settings.linger)
-        while not self._stopped.is_set() or (self._graceful and not self.engine.idle):
+        while not self._stopped.is_set():
             self.engine.poll(self.engine.wait())
-            if not self._stopped.is_set():
-                self.engine.advance()
+            self.engine.advance()
             self._free_code()
             if any(_runs(pid) for pid in self._clients):
                 lonely = deadline(self._settings.linger)
             elif lonely.passed():
                 return
+
+    def _drain(self) -> None:
+        """Receive no more, and process what was received."""
+        limit = deadline(DRAIN_BATCHES * self._settings.batch / 1000 + GRACE)
+        self._receivers.finish()
+        while not self._receivers.finished and not limit.passed():
+            self.engine.poll(0.05)
+        while not self.engine.drained and not limit.passed():
+            self.engine.poll(self.engine.wait())
+            if self.engine.allocator.pending:
+                self.engine.advance()
 
     def _free_code(self) -> None:
         """Free code that nothing needs any more, here and in the workers, once there is more than
@@ -172,7 +187,8 @@ class Server:
 
     def _heard(self, peer: Peer, tag: bytes, message: AnyMessage) -> None:
         if isinstance(message, Hello):
-            self._clients.add(message.pid)
+            if message.name != "guest":
+                self._clients.add(message.pid)
             welcome = Welcome(
                 self._settings.batch, self.executor.slots, self._place.directory,
                 self.connection.publisher, __version__,
