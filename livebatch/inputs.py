@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from livebatch import sources
 from livebatch.client import ClientRunner, Connection
@@ -32,7 +33,7 @@ class Inputs:
         Raises:
             DefinitionError: there is no such source, or an option is wrong.
         """
-        return self._input(source, msgspec.to_builtins(sources.source(source, options)))
+        return self._from_source(source, sources.source(source, options))
 
     def queue_stream(
         self,
@@ -61,10 +62,15 @@ class Inputs:
         made = [rdd if isinstance(rdd, RDD) else self.parallelize(rdd) for rdd in rdds]
         self.connection.request(Offer(stream.id, tuple(to_lineage(rdd) for rdd in made)))
 
-    def _input(self, source: str, options: dict[str, Any]) -> DStream[Any]:
+    def _input(
+        self, source: str, options: dict[str, Any], schema: pa.Schema | None = None
+    ) -> DStream[Any]:
         stream: DStream[Any] = Input((), self.batch, source, options)
-        stream.context = self
+        stream.context, stream.schema = self, schema
         return stream
+
+    def _from_source(self, name: str, made: Any) -> DStream[Any]:
+        return self._input(name, msgspec.to_builtins(made), getattr(made, "schema", None))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in sources.kinds():
@@ -72,7 +78,7 @@ class Inputs:
         kind = sources.kind(name)
 
         def make(*args: Any, **options: Any) -> DStream[Any]:
-            return self._input(name, msgspec.to_builtins(kind(*args, **options)))
+            return self._from_source(name, kind(*args, **options))
 
         make.__name__, make.__doc__ = name, kind.__doc__
         make.__wrapped__ = kind  # type: ignore[attr-defined]
@@ -93,6 +99,43 @@ class Inputs:
         bounds = [len(rows) * i // count for i in range(count + 1)]
         slices = (rows[a:b] for a, b in pairwise(bounds))
         return RDD(Read(tuple(_rows(part) for part in slices)), runner=self.runner)
+
+    def text_file(
+        self, path: str, min_partitions: int | None = None, encoding: str = "utf-8"
+    ) -> RDD[str]:
+        """Return an RDD of the lines of a text file, or of all files of a folder or pattern.
+
+        Args:
+            path: local, or a URI that pyarrow.fs understands (``s3://``, ``hdfs://``, ``file://``).
+            min_partitions: at least so many; the engine's parallelism if not told.
+
+        Raises:
+            SourceError: there is no such file.
+        """
+        from livebatch import reading  # takes a moment, and few scripts read files
+
+        parts = min_partitions or self.runner.default_parallelism
+        readers = reading.text_file(path, parts, encoding)
+        return RDD(Read(tuple(readers)), runner=self.runner)
+
+    def read(
+        self, path: str, format: str | None = None, schema: dict[str, str] | None = None
+    ) -> RDD[dict[str, Any]]:
+        """Return an RDD of the rows of CSV, JSON lines or Parquet files, as dicts.
+
+        Args:
+            path: local, or a URI that pyarrow.fs understands; a file, folder or pattern.
+            format: ``"csv"``, ``"json"`` or ``"parquet"``; told by the files' endings if not given.
+            schema: types by column name; found out from the files if not given.
+
+        Raises:
+            SourceError: there is no such file, or it cannot be read.
+            DefinitionError: the format or a type is none.
+        """
+        from livebatch import reading
+
+        readers = reading.read(path, format, schema)
+        return RDD(Read(tuple(readers)), runner=self.runner)
 
 
 def _rows(rows: Iterable[Any]) -> Any:

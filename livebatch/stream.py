@@ -9,6 +9,8 @@ from itertools import count
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
+import pyarrow as pa
+
 from livebatch.closures import Function
 from livebatch.errors import ClosureError, DefinitionError, NotRunning
 from livebatch.interval import Duration, Millis, format_millis, to_millis
@@ -61,6 +63,7 @@ class DStream(Generic[T]):
         reaches_back: whether batches from before it was defined can be had, where its parents
             still remember theirs.
         name: what the user calls it.
+        schema: the columns of its batches, where its source knows them.
     """
 
     kinds: ClassVar[dict[str, type[DStream[Any]]]] = {}
@@ -77,6 +80,7 @@ class DStream(Generic[T]):
         self.slide = slide
         self.params = params
         self.name: str | None = None
+        self.schema: pa.Schema | None = None
         self.context: Context | None = next((p.context for p in parents if p.context), None)
         self.runner: JobRunner | None = None
         self.persisted = self.cuts_lineage

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from livebatch.checks import check_source
 from livebatch.clock import ManualClock
 from livebatch.engine.embedded import Stepped
 from livebatch.engine.executors.base import Executor
@@ -24,6 +25,8 @@ from livebatch.rdd import RDD
 from livebatch.session import StreamingContext
 from livebatch.stream import DStream
 from livebatch.transport import Hub
+
+__all__ = ["ManualContext", "check_source", "collected", "local_executor", "run"]
 
 START = 1_700_000_000_000
 """The time at which a `ManualContext` begins, milliseconds since 1970 UTC."""

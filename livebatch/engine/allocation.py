@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
@@ -98,5 +99,12 @@ def ids_of(rdd: RDD[Any]) -> list[str]:
     if isinstance(rdd.operation, Stored):
         return [block.id for blocks in rdd.operation.blocks for block in blocks]
     if isinstance(rdd.operation, Read):
-        return [str(reader) for reader in rdd.operation.readers]
+        return [_short(str(reader)) for reader in rdd.operation.readers]
     return [parent.id for parent in rdd.parents]
+
+
+def _short(text: str) -> str:
+    """Return a text, or where it is long its beginning and a digest."""
+    if len(text) <= 500:
+        return text
+    return f"{text[:400]}… {hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"

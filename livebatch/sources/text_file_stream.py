@@ -6,9 +6,7 @@ import msgspec
 
 from livebatch.closures import Builtin, builtin
 from livebatch.interval import Millis
-from livebatch.sources.files import CHUNK as CHUNK
 from livebatch.sources.files import read_lines
-from livebatch.sources.folder import LOOKBACK as LOOKBACK
 from livebatch.sources.folder import Offsets, check_directory, new_files
 from livebatch.sources.lines import check_encoding
 

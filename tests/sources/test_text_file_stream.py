@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from livebatch.closures import Builtin, load
 from livebatch.errors import DefinitionError, SourceError
 from livebatch.sources import PullSource, source
-from livebatch.sources.text_file_stream import CHUNK, LOOKBACK, read_lines
+from livebatch.sources.files import CHUNK, read_lines
+from livebatch.sources.folder import LOOKBACK
 
 START = 1_700_000_000_000
 

@@ -1,0 +1,119 @@
+"""Files as Arrow tables whose columns are known, whatever is in the files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pyarrow as pa
+
+from livebatch.errors import DefinitionError, SourceError
+from livebatch.sources.columns import Columns, arrow_schema, written
+from livebatch.sources.files import reading
+from livebatch.sources.formats import FORMATS, is_blank, parquet_file, row_groups
+
+
+def infer(path: str, format: str) -> Columns | None:
+    """Return the columns of a file in the form that travels, or None if it has no rows to tell.
+
+    Args:
+        path: the file's path or URI.
+        format: one of `livebatch.sources.formats.FORMATS`.
+
+    Raises:
+        SourceError: it cannot be read as a table.
+    """
+    with readable(path, format):
+        if is_blank(path):
+            return None
+        sample = FORMATS[format].sample(path)
+        # The header of a file of text says nothing of types.
+        return written(sample.schema) if sample.num_rows or FORMATS[format].typed else None
+
+
+@contextmanager
+def readable(path: str, format: str) -> Iterator[None]:
+    """Explain why a file cannot be read as a table of a format.
+
+    Raises:
+        SourceError: instead of what Arrow raises.
+    """
+    with reading(path):
+        try:
+            yield
+        except (pa.ArrowException, DefinitionError) as error:
+            raise SourceError(
+                f"cannot tell the columns of {path} ({_text(error)}): is it "
+                f'{FORMATS[format].title}? If so, say what it holds: schema={{"name": "VARCHAR"}}'
+            ) from error
+
+
+def read_table(path: str, format: str, columns: Columns) -> pa.Table:
+    """Return what a file holds, with just these columns, of these types.
+
+    Args:
+        path: the file's path or URI.
+        format: one of `livebatch.sources.formats.FORMATS`.
+        columns: names and types, as `livebatch.sources.columns.written` gives them.
+
+    Raises:
+        SourceError: it cannot be read, or does not have these columns; the message says which.
+    """
+    return _fitting(path, format, arrow_schema(columns), partial(_all_of, path, format))
+
+
+def read_row_groups(path: str, columns: Columns, first: int, last: int) -> pa.Table:
+    """Return the row groups ``[first, last)`` of a Parquet file, with just these columns.
+
+    Raises:
+        SourceError: it cannot be read, or does not have these columns; the message says which.
+    """
+    groups = range(first, last)
+    return _fitting(path, "parquet", arrow_schema(columns), partial(_some_of, path, groups))
+
+
+def _all_of(path: str, format: str, schema: pa.Schema) -> pa.Table:
+    return schema.empty_table() if is_blank(path) else FORMATS[format].read(path, schema)
+
+
+def _some_of(path: str, groups: range, schema: pa.Schema) -> pa.Table:
+    with parquet_file(path) as file:
+        return row_groups(file, schema, groups)
+
+
+def _fitting(
+    path: str, format: str, schema: pa.Schema, read: Callable[[pa.Schema], pa.Table]
+) -> pa.Table:
+    def fit(columns: pa.Schema) -> pa.Table:
+        return read(columns).select(columns.names).cast(columns)
+
+    with reading(path):
+        try:
+            return fit(schema)
+        except pa.ArrowException as error:
+            raise SourceError(_misfit(path, format, schema, fit) or _text(error)) from error
+
+
+def _misfit(
+    path: str, format: str, schema: pa.Schema, fit: Callable[[pa.Schema], pa.Table]
+) -> str | None:
+    """Return what is wrong with a file: all of it, or the first column that does not fit."""
+    try:
+        fit(pa.schema([]))
+    except pa.ArrowException as error:
+        title = FORMATS[format].title
+        return f"cannot read {path} ({_text(error)}): is it {title}, and is all of it there?"
+    for field in schema:
+        try:
+            fit(pa.schema([field]))
+        except pa.ArrowException as error:
+            return (
+                f'{path} does not fit: its column "{field.name}" cannot be read as {field.type} '
+                f"({_text(error)}); leave such files out, or say another schema"
+            )
+    return None
+
+
+def _text(error: Exception) -> str:
+    return str(error.args[0]).strip().rstrip(".")
