@@ -11,15 +11,25 @@ if TYPE_CHECKING:
     from livebatch.errors import LivebatchError
     from livebatch.rdd import RDD
     from livebatch.session import StreamingContext
+    from livebatch.sql import Result
     from livebatch.stream import DStream
 
-__all__ = ["RDD", "DStream", "LivebatchError", "StreamingContext", "__version__", "connect"]
+__all__ = [
+    "RDD",
+    "DStream",
+    "LivebatchError",
+    "Result",
+    "StreamingContext",
+    "__version__",
+    "connect",
+]
 
 _HOMES = {
     "RDD": "rdd",
     "DStream": "stream",
     "LivebatchError": "errors",
     "StreamingContext": "session",
+    "Result": "sql",
     "load_ipython_extension": "kernel_ext",
     "unload_ipython_extension": "kernel_ext",
 }
@@ -44,3 +54,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from math import inf
 from threading import Event as Flag
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import livebatch.operators  # noqa: F401  (streams get their methods)
 from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
@@ -27,8 +28,12 @@ from livebatch.rdd import RDD
 from livebatch.stream import DStream, check_count, check_name, lift, same_slide
 from livebatch.wire import Define, Remove, Resize, Settled, Start, Status, Stop
 
+if TYPE_CHECKING:
+    from livebatch.sql import Result
+
 RETAIN: Millis = 600_000
 PRINTED: Millis = 60_000
+FAILURES = 100
 
 
 class StreamingContext(Inputs):
@@ -88,7 +93,7 @@ class StreamingContext(Inputs):
         self.write: Callable[[str], None] = print
         self._owner = ""
         self._subscriptions: list[Subscription] = []
-        self._failures: list[Failure] = []
+        self._failures: deque[Failure] = deque(maxlen=FAILURES)
         self._ended = Flag()
         self._hang_up = self.connection.listen(self._heard)
 
@@ -284,7 +289,7 @@ class StreamingContext(Inputs):
         limit = deadline(timeout)
         while not self._ended.is_set():
             if self._failures:
-                raise JobFailed(render(self._failures.pop(0)))
+                raise JobFailed(render(self._failures.popleft()))
             if not self.connection.alive():
                 raise EngineLost("the engine is gone; its log says why")
             if limit.passed():
@@ -292,6 +297,34 @@ class StreamingContext(Inputs):
             left = limit.left()
             self._ended.wait(0.1 if left is None else min(0.1, left))
         return True
+
+    def query(
+        self,
+        sql: str,
+        *,
+        last: Duration | None = None,
+        at: datetime | None = None,
+        batches: int | None = None,
+    ) -> Result:
+        """Ask the batches of named streams that are still kept in SQL (DuckDB's).
+
+        Every stream is a table, with the time of the batch as ``batch_time``.
+
+        Args:
+            sql: the query; several streams can be joined.
+            last: only batches of the last so long before each stream's newest.
+            at: only the batch that was the newest at a time.
+            batches: only so many, the newest.
+
+        Example:
+            ``ssc.query("SELECT tag, count(*) FROM tags GROUP BY tag", last="5m").to_pandas()``
+
+        Raises:
+            QueryError: the SQL is wrong; the message points at the word.
+        """
+        from livebatch.sql import query  # takes a moment, and not everyone asks
+
+        return query(sql, last=last, at=at, batches=batches, context=self)
 
     def status(self) -> EngineStatus:
         """Return how the engine and its streams are doing."""

@@ -15,7 +15,7 @@ from livebatch.closures import Function
 from livebatch.errors import ClosureError, DefinitionError, NotRunning
 from livebatch.interval import Duration, Millis, format_millis, to_millis
 from livebatch.rdd import RDD, JobRunner
-from livebatch.rdd.operation import Unioned
+from livebatch.rdd.operation import Stored, Unioned
 
 T = TypeVar("T")
 
@@ -143,6 +143,9 @@ class DStream(Generic[T]):
     def forget_before(self, time: Millis) -> list[RDD[Any]]:
         """Drop and return the batches that are no longer remembered at a time."""
         old = [t for t in self.generated if t <= time - self.remember]
+        recent = [rdd for t, rdd in self.generated.items() if t > time - self.remember]
+        if self.cuts_lineage and not any(isinstance(rdd.operation, Stored) for rdd in recent):
+            del old[-1:]  # the next batch goes on from it, however long ago it was
         return [self.generated.pop(t) for t in old]
 
     def __repr__(self) -> str:

@@ -75,15 +75,16 @@ class ReducedWindow(DStream[Any]):
         _check_durations(self.length, self.slide, slide, f"{name} is used by a stream whose")
 
     def compute(self, time: Millis) -> RDD[Any]:
-        parent, earlier = self.parents[0], self.newest_before(time)
-        if earlier is None:
+        parent, earlier = self.parents[0], time - self.slide
+        before = self.generated.get(earlier)
+        if before is None:
             window = _all_of(_batches(parent, time - self.length, time), parent)
             reduced = window.reduce_by_key(self.func, self.num_partitions)  # type: ignore[arg-type]
             return reduced if self.filter_func is None else reduced.filter(self.filter_func)  # type: ignore[arg-type]
         left = _batches(parent, earlier - self.length, min(earlier, time - self.length))
         entered = _batches(parent, max(earlier, time - self.length), time)
         step = builtin(slide_window, self.func, self.inv_func, self.filter_func, len(left))
-        return RDD(Zipped(step), [self.generated[earlier], *left, *entered])
+        return RDD(Zipped(step), [before, *left, *entered])
 
 
 def slide_window(

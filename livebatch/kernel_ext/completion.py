@@ -1,0 +1,89 @@
+"""What the Tab key offers on the lines of livebatch's magics, and for streams in any cell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from IPython.core.completer import (
+    CompletionContext,
+    SimpleCompletion,
+    SimpleMatcherResult,
+    context_matcher,
+)
+from IPython.core.interactiveshell import InteractiveShell
+
+from livebatch.kernel_ext.chains import chain, members
+from livebatch.kernel_ext.engine import NAME
+from livebatch.kernel_ext.grammar import SUGGESTED, cell_options, engine_options, stream_options
+from livebatch.kernel_ext.options import Options
+from livebatch.session import StreamingContext
+
+_LINE = re.compile(r"\s*(%%?\w+) (.*)", re.DOTALL)
+
+
+class Matcher:
+    """Completes options, their values and the names of streams; and what streams can do.
+
+    What it knows it finds in the live objects. Where it finds anything nobody else is asked:
+    Jedi, which reads the source instead, takes seconds and knows no operator.
+
+    Args:
+        shell: the notebook's.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+
+    @context_matcher(identifier="livebatch", priority=1000)
+    def match(self, context: CompletionContext) -> SimpleMatcherResult:
+        """Return what fits what has been typed."""
+        if magic := _LINE.fullmatch(context.text_until_cursor):
+            *words, typed = magic[2].split(" ")
+            return _fitting(typed, self._on_magic_line(magic[1], words, typed), "param")
+        return self._in_code(context)
+
+    def _on_magic_line(self, magic: str, words: list[str], typed: str) -> Iterable[str]:
+        match magic, words:
+            case "%%stream", []:
+                return self._streams()
+            case "%%stream", _:
+                return _options(cell_options(), words, typed)
+            case "%stream", ["stop"]:
+                return self._streams()
+            case "%stream", []:
+                return stream_options().actions
+            case "%engine", []:
+                return engine_options().actions
+            case "%engine", [action, *rest] if action in engine_options().actions:
+                return _options(engine_options().actions[action], rest, typed)
+        return ()
+
+    def _in_code(self, context: CompletionContext) -> SimpleMatcherResult:
+        lines = context.full_text.split("\n")[: context.cursor_line]
+        *steps, typed = chain("\n".join([*lines, context.text_until_cursor])) or [""]
+        found = members(self._shell.user_ns, steps)
+        return _fitting(typed, found, "function")
+
+    def _streams(self) -> Iterable[str]:
+        ssc = self._shell.user_ns.get(NAME)
+        return sorted(ssc.streams) if isinstance(ssc, StreamingContext) else ()
+
+
+def _options(options: Options, words: list[str], typed: str) -> Iterable[str]:
+    flags = options.flags
+    if words and words[-1] in flags and (values := _values(words[-1], flags)):
+        return values
+    return (
+        [flag for flag in flags if flag not in words] if typed.startswith("-") or not typed else ()
+    )
+
+
+def _values(flag: str, flags: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(flags[flag]) or SUGGESTED.get(flag, ())
+
+
+def _fitting(typed: str, words: Iterable[str], kind: str) -> SimpleMatcherResult:
+    found = [SimpleCompletion(word, type=kind) for word in words if word.startswith(typed)]
+    return {"completions": found, "matched_fragment": typed, "suppress": bool(found)}

@@ -1,0 +1,72 @@
+"""What may follow ``%engine``, ``%stream`` and ``%%stream``."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from livebatch.kernel_ext.options import Options, count, duration
+from livebatch.widgets import kinds
+
+SUGGESTED = {
+    "--batch": ("200ms", "500ms", "1s", "5s"),
+    "--window": ("30s", "60s", "5m"),
+    "--retain": ("10m", "1h"),
+}
+"""Values worth offering where any would do."""
+
+
+@cache
+def engine_options() -> Options:
+    """Return what may follow ``%engine``."""
+    options = Options("%engine", "start, look at or stop the engine that runs the streams")
+    actions = options.add_subparsers(dest="action", metavar="ACTION")
+    options.set_defaults(action="status")
+    actions.add_parser("status", help="show its workers, streams and memory (what it does alone)")
+    actions.add_parser("stop", help="stop it and its streams")
+    attach = actions.add_parser("attach", help="take up one that runs, with its streams")
+    attach.add_argument("name", metavar="NAME", nargs="?", help="which (the only one)")
+    start = actions.add_parser("start", help="start one and call its context ssc")
+    start.add_argument("--batch", type=duration, help="the batch interval, such as 500ms (1s)")
+    start.add_argument("--workers", type=count, help="worker processes (one for each CPU)")
+    start.add_argument(
+        "--on-error",
+        choices=("skip", "raise"),
+        default="skip",
+        help="records that a function raises on: skip and count them, or raise, so that their "
+        "batch fails (skip)",
+    )
+    return options
+
+
+@cache
+def stream_options() -> Options:
+    """Return what may follow ``%stream``."""
+    options = Options(
+        "%stream",
+        "list the streams, or stop one",
+        epilog="A stream is defined by a cell that begins with %%stream NAME and ends with the "
+        "stream; %%stream --help says more.",
+    )
+    actions = options.add_subparsers(dest="action", metavar="ACTION")
+    options.set_defaults(action="list")
+    actions.add_parser("list", help="list the streams (what it does alone)")
+    stop = actions.add_parser("stop", help="stop a stream")
+    stop.add_argument("name", metavar="NAME", help="its name")
+    return options
+
+
+@cache
+def cell_options() -> Options:
+    """Return what may follow ``%%stream``."""
+    options = Options("%%stream", "run this cell; what it ends with becomes a stream with a view")
+    options.add_argument("name", metavar="NAME", help="what the stream is called, here too")
+    options.add_argument(
+        "--show", choices=("auto", *kinds()), default="auto", help="how it is shown (auto)"
+    )
+    options.add_argument(
+        "--window", type=duration, default="60s", help="how much of the past the view shows (60s)"
+    )
+    options.add_argument(
+        "--retain", type=duration, default="10m", help="how long batches can be queried (10m)"
+    )
+    return options

@@ -1,0 +1,172 @@
+"""The streams of a notebook: each a cell, a name, and a view under the cell."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+
+from livebatch.errors import DefinitionError, NameTaken
+from livebatch.kernel_ext.cell import Body, checked, kind_of
+from livebatch.kernel_ext.display import Grid, stream_table
+from livebatch.kernel_ext.engine import NAME, NotebookEngine
+from livebatch.kernel_ext.textlog import Pane, printing_into
+from livebatch.session import StreamingContext
+from livebatch.stream import DStream, check_name
+from livebatch.widgets import live, show
+
+OF_THE_PAST = ("auto", "line")
+_SHOW, _WINDOW = "show", "window"
+
+
+class Streams:
+    """Defines, replaces and stops the streams of a notebook.
+
+    Args:
+        shell: the notebook's.
+        engine: its engine.
+    """
+
+    def __init__(self, shell: InteractiveShell, engine: NotebookEngine) -> None:
+        self._shell, self._engine = shell, engine
+        self._panes: dict[str, Pane] = {}
+        self._cells: dict[str, str | None] = {}
+
+    def define(self, name: str, body: Body, kind: str, window: float, retain: float) -> None:
+        """Run a cell's body and make a stream of its last expression, in place of the one that
+        has the name; if anything goes wrong, that one stays.
+
+        Args:
+            name: the stream's.
+            body: the cell's.
+            kind: of the view.
+            window: how many seconds of the past the view shows.
+            retain: how many seconds settled batches are kept.
+
+        Raises:
+            DefinitionError: the body does not end with a stream, or it cannot be registered.
+        """
+        __tracebackhide__ = True
+        ssc, pane, names = self._engine.started(), Pane(), self._shell.user_ns
+        before, notes = names.get(name), {_SHOW: kind, _WINDOW: f"{window:g}"}
+        try:
+            with ssc.defining(name), printing_into(pane):
+                stream = checked(body.run(names))
+                check_engine(stream, ssc)
+                stream = ssc.register(name, stream, retain, notes)
+        except BaseException:
+            names.pop(name, None)
+            if before is not None:
+                names[name] = before
+            self._show_again(name)
+            raise
+        ssc.start()
+        names[name] = stream
+        self._show(stream, name, pane, kind, window)
+
+    def attach(self, engine: str | None) -> str:
+        """Take up an engine that runs: bind and show its streams, and say so.
+
+        Args:
+            engine: its name; the only one that runs if not told.
+
+        Raises:
+            NameTaken: the notebook uses the name of a stream for something else.
+            EngineError: see `NotebookEngine.attach`.
+        """
+        ssc = self._engine.attach(engine)
+        streams = ssc.status().streams
+        for found in streams:
+            check_free(found.name, self._shell.user_ns)
+        for found in streams:
+            stream = self._shell.user_ns[found.name] = ssc.streams[found.name]
+            window = float(found.notes.get(_WINDOW, 60))
+            self._show(stream, found.name, Pane(), found.notes.get(_SHOW, "auto"), window)
+        return f"attached; streams: {', '.join(found.name for found in streams) or 'none'}"
+
+    def table(self) -> Grid:
+        """Return how all streams are doing.
+
+        Raises:
+            NotRunning: there is no engine.
+        """
+        ssc = self._engine.running()
+        known = {name: self._engine.pump.source_of(s) for name, s in ssc.streams.items()}
+        return stream_table(ssc.status(), known)
+
+    def stop(self, name: str) -> str:
+        """Stop a stream, and return a line that says so.
+
+        Raises:
+            DefinitionError: other streams are computed from it.
+            NotRunning: there is no such stream, or no engine.
+        """
+        self._engine.running().remove(name)
+        return f"stopped {name}; its view stays as it is, and running its cell starts it again"
+
+    def _show(self, stream: DStream[Any], name: str, pane: Pane, kind: str, window: float) -> None:
+        panel = show(name, kind, window=window)
+        self._engine.pump.show(stream, panel.view, kind in OF_THE_PAST, pane.write)
+        if name in self._panes:
+            self._panes[name].close()
+        pane.put_into(panel)
+        self._panes[name], self._cells[name] = pane, self._cell()
+        display(panel)
+
+    def _show_again(self, name: str) -> None:
+        # Running a cell clears its output, where the view was that is to stay.
+        panel, cell = live().get(name), self._cell()
+        if panel is not None and cell is not None and self._cells.get(name) == cell:
+            display(panel)
+
+    def _cell(self) -> str | None:
+        """Return the id of the cell that runs, if the notebook tells."""
+        parent: dict[str, Any] = getattr(self._shell, "get_parent", dict)()
+        cell: str | None = parent.get("metadata", {}).get("cellId")
+        return cell
+
+
+def check_free(name: str, names: dict[str, Any]) -> None:
+    """Check that a stream can have a name in a notebook.
+
+    Args:
+        name: the name.
+        names: the notebook's namespace.
+
+    Raises:
+        DefinitionError: it is no Python name.
+        NameTaken: it is the name of something that is no stream.
+    """
+    check_name(name)
+    if isinstance(names.get(name), DStream):
+        return
+    if name == NAME:
+        raise NameTaken(f"{NAME} is the name of the engine's context; choose another one")
+    if name in names:
+        raise NameTaken(
+            f"{name} is not a stream in this notebook, but of type {kind_of(names[name])}: choose "
+            f"another name, or free this one with del {name}"
+        )
+    if hasattr(builtins, name):
+        raise NameTaken(f"{name} is a builtin of Python; choose another name, such as {name}s")
+
+
+def check_engine(stream: DStream[Any], ssc: StreamingContext) -> None:
+    """Check that a stream and all that it is computed from belong to one engine.
+
+    Raises:
+        DefinitionError: they do not; the message names the one that does not.
+    """
+    stack = [stream]
+    while stack:
+        node = stack.pop()
+        if node.name is not None and node.context is not ssc:
+            raise DefinitionError(
+                f"the stream {node.name} belongs to an engine that is not {NAME}; "
+                "run its cell again first"
+            )
+        stack.extend(node.parents)
+    if stream.context is not ssc:
+        raise DefinitionError(f"the stream belongs to another engine than {NAME}")

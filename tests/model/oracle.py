@@ -1,0 +1,189 @@
+"""What every operator means, written as naively as possible and without a line of livebatch.
+
+A `History` has the methods of a stream, so that one expression can be given to both. It keeps
+nothing from batch to batch: whatever depends on the past is computed again from all of it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Rows = list[Any]
+
+
+class History:
+    """A stream that has happened already.
+
+    Args:
+        slide: how many seconds lie between its batches.
+        batches: the rows of each, by the second at which it was due.
+    """
+
+    def __init__(self, slide: int, batches: dict[int, Rows]) -> None:
+        self.slide, self.batches = slide, batches
+
+    def _each(self, function: Callable[[Rows], Iterable[Any]]) -> History:
+        return History(self.slide, {at: list(function(b)) for at, b in self.batches.items()})
+
+    # -- record by record --------------------------------------------------------------------
+
+    def map(self, f: Any, preserves_partitioning: bool = False) -> History:
+        return self._each(lambda rows: [f(row) for row in rows])
+
+    def filter(self, f: Any) -> History:
+        return self._each(lambda rows: [row for row in rows if f(row)])
+
+    def flat_map(self, f: Any, preserves_partitioning: bool = False) -> History:
+        return self._each(lambda rows: [item for row in rows for item in f(row)])
+
+    def map_partitions(self, f: Any, preserves_partitioning: bool = False) -> History:
+        """Right only for functions to which it is all one how the rows are divided."""
+        return self._each(f)
+
+    def map_values(self, f: Any) -> History:
+        return self._each(lambda rows: [(key, f(value)) for key, value in rows])
+
+    def flat_map_values(self, f: Any) -> History:
+        return self._each(lambda rows: [(key, item) for key, value in rows for item in f(value)])
+
+    # -- where rows lie is nothing to an oracle ----------------------------------------------
+
+    def repartition(self, num_partitions: int) -> History:
+        return self
+
+    def partition_by(self, num_partitions: Any = None, partition_func: Any = None) -> History:
+        return self
+
+    # -- several streams ---------------------------------------------------------------------
+
+    def union(self, *others: History) -> History:
+        together = {at: list(rows) for at, rows in self.batches.items()}
+        for other in others:
+            for at, rows in other.batches.items():
+                together[at] = together[at] + rows
+        return History(self.slide, together)
+
+    def transform(self, func: Any) -> History:
+        made = {at: func(self._at(at)).batches[at] for at in self.batches}
+        return History(self.slide, made)
+
+    def transform_with(self, func: Any, other: History) -> History:
+        made = {at: func(self._at(at), other._at(at)).batches[at] for at in self.batches}
+        return History(self.slide, made)
+
+    def _at(self, at: int) -> History:
+        return History(self.slide, {at: self.batches[at]})
+
+    # -- within a batch ----------------------------------------------------------------------
+
+    def reduce(self, func: Any) -> History:
+        return self._each(lambda rows: [functools.reduce(func, rows)] if rows else [])
+
+    def count(self) -> History:
+        return self._each(lambda rows: [len(rows)])
+
+    def count_by_value(self, num_partitions: Any = None) -> History:
+        return self._each(lambda rows: [(row, rows.count(row)) for row in unique(rows)])
+
+    def top(self, num: int, key: Any = None) -> History:
+        return self._each(lambda rows: sorted(rows, key=key, reverse=True)[:num])
+
+    def group_by_key(self, num_partitions: Any = None) -> History:
+        return self._each(lambda rows: [(key, values_of(key, rows)) for key in keys_of(rows)])
+
+    def reduce_by_key(self, func: Any, num_partitions: Any = None) -> History:
+        groups = self.group_by_key()
+        return groups.map_values(lambda values: functools.reduce(func, values))
+
+    def combine_by_key(
+        self, create: Any, merge_value: Any, merge_combiners: Any, num_partitions: Any = None
+    ) -> History:
+        def fold(values: Rows) -> Any:
+            return functools.reduce(merge_value, values[1:], create(values[0]))
+
+        return self.group_by_key().map_values(fold)
+
+    # -- back over the past ------------------------------------------------------------------
+
+    def window(self, window: int, slide: int | None = None) -> History:
+        every = slide or self.slide
+        last = max(self.batches, default=0)
+        return History(
+            every, {at: self._between(at - window, at) for at in range(every, last + 1, every)}
+        )
+
+    def _between(self, after: int, until: int) -> Rows:
+        return [row for at in sorted(self.batches) if after < at <= until
+                for row in self.batches[at]]  # fmt: skip
+
+    def count_by_window(self, window: int, slide: int | None = None) -> History:
+        return self.window(window, slide).count()
+
+    def reduce_by_window(
+        self, func: Any, inverse: Any, window: int, slide: int | None = None
+    ) -> History:
+        return self.window(window, slide).reduce(func)
+
+    def count_by_value_and_window(
+        self, window: int, slide: int | None = None, num_partitions: Any = None
+    ) -> History:
+        return self.window(window, slide).count_by_value()
+
+    def reduce_by_key_and_window(
+        self,
+        func: Any,
+        inverse: Any,
+        window: int,
+        slide: int | None = None,
+        num_partitions: Any = None,
+        filter_func: Any = None,
+    ) -> History:
+        """With an inverse, keys that have left the window stay with what that leaves of them."""
+        windows = self.window(window, slide)
+        reduced = windows.reduce_by_key(func)
+        if inverse is not None:
+            for at, rows in reduced.batches.items():
+                before = [row for t in windows.batches if t < at for row in windows.batches[t]]
+                present = keys_of(rows)
+                for key in keys_of(before):
+                    if key not in present:
+                        value = values_of(key, before)[0]
+                        rows.append((key, inverse(value, value)))
+        return reduced if filter_func is None else reduced.filter(filter_func)
+
+    def update_state_by_key(
+        self, update: Any, num_partitions: Any = None, initial: Iterable[Any] | None = None
+    ) -> History:
+        given = dict(initial or ())
+        return History(
+            self.slide, {at: list(self._state(update, given, at).items()) for at in self.batches}
+        )
+
+    def _state(self, update: Any, given: dict[Any, Any], until: int) -> dict[Any, Any]:
+        state = given
+        for at in sorted(self.batches):
+            if at <= until:
+                rows = self.batches[at]
+                keys = unique([*state, *keys_of(rows)])
+                updated = {key: update(values_of(key, rows), state.get(key)) for key in keys}
+                state = {key: value for key, value in updated.items() if value is not None}
+        return state
+
+
+def unique(rows: Iterable[Any]) -> Rows:
+    """The different rows; equal ones of different types, such as 1 and True, are one."""
+    found: Rows = []
+    for row in rows:
+        if row not in found:
+            found.append(row)
+    return found
+
+
+def keys_of(rows: Rows) -> Rows:
+    return unique(key for key, _ in rows)
+
+
+def values_of(key: Any, rows: Rows) -> Rows:
+    return [value for other, value in rows if other == key]
