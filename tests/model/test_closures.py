@@ -172,9 +172,9 @@ def test_large_captures_are_warned_about_by_name(caplog: pytest.LogCaptureFixtur
 
 
 @pytest.fixture
-def helpers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
     """Writes a module's source, imports or reloads it, and returns it."""
-    name, path = f"helpers_{tmp_path.name}", tmp_path / f"helpers_{tmp_path.name}.py"
+    name, path = f"edited_{tmp_path.name}", tmp_path / f"edited_{tmp_path.name}.py"
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     # Two edits within a second look alike to the cache of compiled modules.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -190,21 +190,21 @@ def helpers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 
 def test_an_edited_module_takes_effect_when_reloaded(
-    helpers: Callable[[str], Any], cluster: Cluster
+    write_module: Callable[[str], Any], cluster: Cluster
 ) -> None:
-    module = helpers("def inner(n): return n + 1\ndef f(n): return inner(n)")
+    module = write_module("def inner(n): return n + 1\ndef f(n): return inner(n)")
     executor = cluster.executor(2)
     assert play(lambda s: s.map(module.f), [[1]], executor) == {1: [2]}
-    module = helpers("def inner(n): return n * 10\ndef f(n): return inner(n)")
+    module = write_module("def inner(n): return n * 10\ndef f(n): return inner(n)")
     assert play(lambda s: s.map(module.f), [[1]], executor) == {1: [10]}
     assert play(lambda s: s.map(lambda n: module.f(n)), [[1]], executor) == {1: [10]}
 
 
 @pytest.mark.process
 def test_rows_of_classes_in_such_a_module_come_back_as_they_were(
-    helpers: Callable[[str], Any], local: LocalExecutor
+    write_module: Callable[[str], Any], local: LocalExecutor
 ) -> None:
-    module = helpers(
+    module = write_module(
         "from dataclasses import dataclass\n"
         "@dataclass(frozen=True)\nclass Row:\n    n: int\n"
         "def make(n): return Row(n), n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from operator import add, sub
 from pathlib import Path
@@ -333,3 +334,53 @@ def test_a_window_that_failed_for_long_forgets_what_has_left_it() -> None:
         lambda s: s.map(lambda n: ("n", picky(n))).reduce_by_key_and_window(add, sub, 2), batches
     )
     assert seen == {1: [("n", 1)], 2: [("n", 3)], 34: [("n", 7)], 35: [("n", 9)]}
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Shy:
+    def __repr__(self) -> str:
+        raise RuntimeError("not to be seen")
+
+
+def mute(row: Any) -> Any:
+    if row == -1:
+        raise Mute
+    return row
+
+
+def no_shy_ones(row: Any) -> Any:
+    if isinstance(row, Shy):
+        raise ValueError
+    return row
+
+
+@pytest.mark.xfail(strict=True, reason="describing the failure raises, which fails the batch")
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda s: s.map(mute),
+        lambda s: s.map(lambda n: Shy() if n == -1 else n).map(no_shy_ones),
+    ],
+    ids=["error", "record"],
+)
+def test_a_failure_that_cannot_be_described_is_one_all_the_same(build: Any) -> None:
+    seen, events = outcome(build, [[*range(200), -1]])
+    assert seen == {1: list(range(200))}
+    assert events.bad[1].count == 1
+
+
+@pytest.mark.xfail(
+    strict=True, reason="it ends four workers, and the batch names none of the lines"
+)
+@pytest.mark.process
+def test_a_function_that_exits_is_shown_as_such(local: Any) -> None:
+    seen, events = outcome(lambda s: s.map(lambda n: sys.exit("enough")), [[1], []], local)
+    assert seen == {2: []}
+    assert (events.failed[1].failure.kind, events.failed[1].failure.message) == (
+        "SystemExit",
+        "enough",
+    )
