@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -40,7 +40,15 @@ class Failure(msgspec.Struct, frozen=True):
 def describe(error: BaseException, record: object = None) -> Failure:
     """Return an exception with the lines of its traceback that are not livebatch's."""
     text = None if record is None else _short(record)
-    return Failure(type(error).__name__, sendable(str(error)), tuple(_frames(error)), text)
+    return Failure(type(error).__name__, _text(str, error), tuple(_frames(error)), text)
+
+
+def _text(show: Callable[[object], str], thing: object) -> str:
+    """Return how something shows itself, which may be the user's code and raise."""
+    try:
+        return sendable(show(thing))
+    except Exception as error:
+        return f"<{type(thing).__name__}, whose {show.__name__} raises {type(error).__name__}>"
 
 
 def sendable(text: str) -> str:
@@ -57,7 +65,7 @@ def _frames(error: BaseException) -> Iterator[Frame]:
 
 
 def _short(record: object) -> str:
-    text = sendable(repr(record))
+    text = _text(repr, record)
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 

@@ -255,7 +255,9 @@ class Engine:
     def _give_up_states(self, progress: Progress, time: Millis) -> None:
         """Have states that a failed batch did not reach go on from the batch before, unless
         another output may still get there."""
-        needed = self._needed()
+        same = [job.rdd for p in self._progress.values() for job in p.unfinished()
+                if job.time == time]  # fmt: skip
+        needed = {node.id for rdd in same for node in ancestors(rdd)}
         for node in upstream(self.graph.stream_of(progress.output)):
             rdd = node.generated.get(time) if node.cuts_lineage else None
             if rdd is None or rdd.id in needed or isinstance(rdd.operation, Stored):

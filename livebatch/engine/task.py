@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from itertools import chain
 from typing import Any
 
@@ -45,22 +45,23 @@ def run_task(task: Task, store: BlockStore) -> Done | Failed:
     """Carry out a task: first as fast as it goes; if a function raises, again record by record,
     leaving out those that it raises on. Whether those are too many, the scheduler decides."""
     begun = stopwatch()
+    read: list[int] = []
     try:
         try:
-            done = _finish(task, _rows(task.steps, store, None), store)
+            done = _finish(task, _rows(task.steps, store, None, read), store)
         except BlockLost:
             raise
-        except Exception:
+        except (Exception, SystemExit):
             if task.strict or not any(map(_is_by_record, task.steps)):
                 raise
             guard = Guard()
-            done = _finish(task, _rows(task.steps, store, guard), store)
+            done = _finish(task, _rows(task.steps, store, guard, []), store)
             done = msgspec.structs.replace(done, bad=guard.found())
     except BlockLost as error:
         return Failed(task.id, describe(error), error.block_id)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Failed(task.id, describe(error))
-    rows = sum(block.rows for step in task.steps for block in step.blocks)
+    rows = sum(read) + sum(block.rows for step in task.steps for block in step.blocks)
     return msgspec.structs.replace(done, rows=rows, seconds=stopwatch() - begun)
 
 
@@ -80,11 +81,16 @@ def _as_rows(rows: Rows | pa.Table) -> Rows:
     return iter(table_rows(rows)) if isinstance(rows, pa.Table) else rows
 
 
-def _rows(steps: tuple[Step, ...], store: BlockStore, guard: Guard | None) -> Rows | pa.Table:
+def _rows(
+    steps: tuple[Step, ...], store: BlockStore, guard: Guard | None, read: list[int]
+) -> Rows | pa.Table:
+    """Return the rows of the last step; ``read`` gets how many come from outside, where known."""
     results: list[Rows | pa.Table] = []
     for step in steps:
         if isinstance(step.operation, Read):
             found = step.operation.read(step.split)
+            if isinstance(found, Sized):
+                read.append(len(found))
             results.append(found if isinstance(found, pa.Table) else iter(found))
             continue
         inputs = [_as_rows(results[i]) for i in step.inputs]
@@ -131,7 +137,7 @@ class Guard:
             seen += 1
             try:
                 results = operation.compute_one(row)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._count += 1
                 if len(self._samples) < SAMPLES:
                     self._samples.append(describe(error, row))

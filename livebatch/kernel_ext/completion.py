@@ -18,6 +18,7 @@ from livebatch.kernel_ext.chains import chain, members
 from livebatch.kernel_ext.engine import NAME
 from livebatch.kernel_ext.grammar import SUGGESTED, cell_options, engine_options, stream_options
 from livebatch.kernel_ext.options import Options
+from livebatch.kernel_ext.query_magic import query_options
 from livebatch.session import StreamingContext
 
 _LINE = re.compile(r"\s*(%%?\w+) (.*)", re.DOTALL)
@@ -42,6 +43,9 @@ class Matcher:
         if magic := _LINE.fullmatch(context.text_until_cursor):
             *words, typed = magic[2].split(" ")
             return _fitting(typed, self._on_magic_line(magic[1], words, typed), "param")
+        if context.full_text.startswith("%%query"):
+            typed = context.token
+            return _fitting(typed, self._streams() if typed else (), "stream")
         return self._in_code(context)
 
     def _on_magic_line(self, magic: str, words: list[str], typed: str) -> Iterable[str]:
@@ -50,6 +54,8 @@ class Matcher:
                 return self._streams()
             case "%%stream", _:
                 return _options(cell_options(), words, typed)
+            case "%%query", _:
+                return _options(query_options(), words, typed)
             case "%stream", ["stop"]:
                 return self._streams()
             case "%stream", []:

@@ -240,7 +240,6 @@ def test_a_failed_query_harms_no_batch() -> None:
         assert numbers.latest().map(picky).collect() == [2]
 
 
-@pytest.mark.xfail(strict=True, reason="rows that come from readers, not blocks, are not counted")
 def test_the_share_is_that_of_the_whole_batch() -> None:
     seen, _ = outcome(lambda s: s.map(picky), [[-1, -2, *range(298)]], InlineExecutor(slots=2))
     assert seen == {1: list(range(298))}
@@ -316,7 +315,6 @@ def test_a_state_survives_however_long_its_batches_fail() -> None:
     assert seen == {1: [("n", 5)], 72: [("n", 11)]}
 
 
-@pytest.mark.xfail(strict=True, reason="batches that others wait for are kept, and never stored")
 def test_a_state_goes_on_after_a_failed_batch_that_others_had_waited_for() -> None:
     with context() as ssc:
         seen = watch(totals(ssc.queue_stream([[1], [-2], [3], [4], [5]])))
@@ -358,7 +356,6 @@ def no_shy_ones(row: Any) -> Any:
     return row
 
 
-@pytest.mark.xfail(strict=True, reason="describing the failure raises, which fails the batch")
 @pytest.mark.parametrize(
     "build",
     [
@@ -373,9 +370,6 @@ def test_a_failure_that_cannot_be_described_is_one_all_the_same(build: Any) -> N
     assert events.bad[1].count == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="it ends four workers, and the batch names none of the lines"
-)
 @pytest.mark.process
 def test_a_function_that_exits_is_shown_as_such(local: Any) -> None:
     seen, events = outcome(lambda s: s.map(lambda n: sys.exit("enough")), [[1], []], local)
