@@ -8,7 +8,9 @@ import pickle
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from itertools import count
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 from livebatch.closures import Function
@@ -50,8 +52,16 @@ class Connection(Protocol):
             EngineLost: the engine is gone.
         """
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Have a function called with every event; return a function that ends that."""
+    def listen(self, listener: Listener, apart: bool = False) -> Callable[[], None]:
+        """Have a function called with every event; return a function that ends that.
+
+        Args:
+            listener: the function.
+            apart: it may take long, so let no other wait for it.
+        """
+
+    def announce(self, event: Event) -> None:
+        """Tell this process's listeners of something that happened here."""
 
     def serve_driver(self, runner: ClientRunner) -> None:
         """Have driver functions that run in this thread use this runner."""
@@ -64,6 +74,33 @@ class Connection(Protocol):
 
     def alive(self) -> bool:
         """Return whether the engine still runs."""
+
+
+def _tell(listener: Listener, event: Event) -> None:
+    try:
+        listener(event)
+    except EngineLost:
+        pass  # whoever asks the engine next is told
+    except Exception:
+        _log.exception("a function that was to be told of a batch raised")
+
+
+class Courier:
+    """Tells a listener of events in a thread of its own, which ends when it is stopped."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._listener = listener
+        self.put = self._events.put
+        threading.Thread(target=self._run, daemon=True, name="livebatch-courier").start()
+
+    def _run(self) -> None:
+        while (event := self._events.get()) is not None:
+            _tell(self._listener, event)
+
+    def stop(self) -> None:
+        """Tell of no more events."""
+        self._events.put(None)
 
 
 class RemoteConnection:
@@ -114,31 +151,34 @@ class RemoteConnection:
             self._welcome = received[1]
         return checked(line.request(message))
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        self._listeners.append(listener)
+    def listen(self, listener: Listener, apart: bool = False) -> Callable[[], None]:
+        courier = Courier(listener) if apart else None
+        told = listener if courier is None else courier.put
+        self._listeners.append(told)
         if self._ear is None:
             subscription = Subscriber(self._events)
             self._ear = threading.Thread(
                 target=self._hear, args=[subscription], daemon=True, name="livebatch-events"
             )
             self._ear.start()
-        return lambda: self._listeners.remove(listener)
+
+        def end() -> None:
+            self._listeners.remove(told)
+            if courier is not None:
+                courier.stop()
+
+        return end
+
+    def announce(self, event: Event) -> None:
+        for listener in list(self._listeners):
+            _tell(listener, event)
 
     def _hear(self, events: Subscriber) -> None:
         while not self._closed.is_set():
             event = events.receive(0.2)
             if isinstance(event, Event):
-                for listener in list(self._listeners):
-                    self._tell(listener, event)
+                self.announce(event)
         events.close()
-
-    def _tell(self, listener: Listener, event: Event) -> None:
-        try:
-            listener(event)
-        except EngineLost:
-            pass  # whoever asks the engine next is told
-        except Exception:
-            _log.exception("a function that was to be told of a batch raised")
 
     def serve_driver(self, runner: ClientRunner) -> None:
         pass  # the engine has a driver of its own
@@ -192,7 +232,9 @@ class Subscription:
     Events only say that there is something new; what it is, the engine is asked.
 
     Args:
-        function: takes (batch time as an aware datetime, RDD).
+        function: takes (batch time as an aware datetime, RDD); it runs in the context (see
+            `contextvars`) in which it was subscribed.
+        failed: told of a batch for which the function raised, and what.
     """
 
     def __init__(
@@ -201,16 +243,27 @@ class Subscription:
         runner: ClientRunner,
         output: str,
         function: Callable[[Any, RDD[Any]], None],
+        failed: Callable[[Batch, Exception], None],
     ) -> None:
         self._connection, self._runner = connection, runner
-        self._output, self._function = output, function
+        self._output, self._function, self._failed = output, function, failed
+        self._context = copy_context()
         self._last: Millis = 0
-        self._end = connection.listen(self._heard)
+        self._end = connection.listen(self._heard, apart=True)
 
     def _heard(self, event: Event) -> None:
         if isinstance(event, BatchSettled) and event.batch.output == self._output:
             for batch in self.fetch(event.batch):
-                self._function(to_datetime(batch.time), batch_rdd(batch, self._runner))
+                self._call(batch)
+
+    def _call(self, batch: Batch) -> None:
+        time, rdd = to_datetime(batch.time), batch_rdd(batch, self._runner)
+        try:
+            self._context.run(self._function, time, rdd)
+        except EngineLost:
+            raise
+        except Exception as error:
+            self._failed(batch, error)
 
     def fetch(self, newest: Batch) -> Sequence[Batch]:
         """Return the batches since the last call, up to the newest."""

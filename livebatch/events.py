@@ -78,7 +78,7 @@ class BatchSettled(Message, frozen=True):
 
 
 class BatchFailed(Message, frozen=True):
-    """A batch of an output failed."""
+    """A batch of an output failed. ``name``: of the stream whose cell defined the output."""
 
     output: str
     name: str | None

@@ -17,9 +17,9 @@ from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
 from livebatch.clock import deadline
 from livebatch.closures import Function
 from livebatch.errors import DefinitionError, EngineLost, JobFailed, NotRunning
-from livebatch.events import Batches, BatchFailed, EngineStatus, Event
-from livebatch.failure import Failure, render
-from livebatch.graph import Output, records
+from livebatch.events import Batch, Batches, BatchFailed, EngineStatus, Event
+from livebatch.failure import Failure, describe, render
+from livebatch.graph import NodeRecord, Output, records
 from livebatch.inputs import Inputs
 from livebatch.interval import Duration, Millis, to_millis
 from livebatch.launch import EngineKind, attach, connect
@@ -92,6 +92,7 @@ class StreamingContext(Inputs):
         self.streams: dict[str, DStream[Any]] = {}
         self.write: Callable[[str], None] = print
         self._owner = ""
+        self._waiting: list[tuple[tuple[NodeRecord, ...], Output]] = []
         self._subscriptions: list[Subscription] = []
         self._failures: deque[Failure] = deque(maxlen=FAILURES)
         self._ended = Flag()
@@ -177,12 +178,20 @@ class StreamingContext(Inputs):
 
     @contextmanager
     def defining(self, name: str) -> Iterator[None]:
-        """Within this, outputs belong to a named stream: they are replaced and go with it."""
-        before, self._owner = self._owner, name
+        """Within this, outputs belong to a named stream: they are replaced and go with it, and
+        if an exception leaves this, they are dropped."""
+        before, self._owner, self._waiting = self._owner, name, []
+        subscriptions = list(self._subscriptions)
         try:
             yield
+            self._send([])
+        except BaseException:
+            for subscription in self._subscriptions[len(subscriptions) :]:
+                subscription.close()
+            self._subscriptions = subscriptions
+            raise
         finally:
-            self._owner = before
+            self._owner, self._waiting = before, []
 
     def remove(self, name: str) -> None:
         """Stop a named stream.
@@ -204,7 +213,13 @@ class StreamingContext(Inputs):
     ) -> Subscription:
         """Have a function called with (time, rdd) of every settled batch, in this process."""
         output = Output(self._new_id(), _reference(stream), None, PRINTED, None, self._owner)
-        subscription = Subscription(self.connection, self.runner, output.id, function)
+        owner = self._owner or stream.name
+
+        def failed(batch: Batch, error: Exception) -> None:
+            failure = describe(error)
+            self.connection.announce(BatchFailed(output.id, owner, batch.time, failure))
+
+        subscription = Subscription(self.connection, self.runner, output.id, function, failed)
         self._subscriptions.append(subscription)
         self._define(stream, output)
         return subscription
@@ -234,7 +249,20 @@ class StreamingContext(Inputs):
 
     def _define(self, stream: DStream[Any], output: Output) -> None:
         nodes = () if output.stream[0] == "@" else tuple(records(stream))
-        self.connection.request(Define(nodes, (output,)))
+        definition = (nodes, output)
+        if self._owner and output.name is None:  # goes with the named stream of the cell
+            self._waiting.append(definition)
+        else:
+            self._send([definition])
+
+    def _send(self, definitions: list[tuple[tuple[NodeRecord, ...], Output]]) -> None:
+        """Define streams and outputs, with those that have waited for them, all at once."""
+        together = [*self._waiting, *definitions]
+        self._waiting = []
+        if together:
+            nodes = {node.id: node for nodes, _ in together for node in nodes}
+            outputs = tuple(output for _, output in together)
+            self.connection.request(Define(tuple(nodes.values()), outputs))
 
     def _new_id(self) -> str:
         return f"{self._id}.out{secrets.token_hex(3)}"

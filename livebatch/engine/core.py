@@ -248,7 +248,8 @@ class Engine:
         self._failed.add(job.time)
         self.log.append(NotSettled(job.time, job.output.id, progress.error or ""))
         self._give_up_states(progress, job.time)
-        self._publish(BatchFailed(job.output.id, job.output.name, job.time, failure, printed))
+        name = job.output.name or job.output.owner or None
+        self._publish(BatchFailed(job.output.id, name, job.time, failure, printed))
         self._close(job.time)
         self._next(progress)
 

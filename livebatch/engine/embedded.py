@@ -76,10 +76,14 @@ class Stepped:
             self._poll()
         self._dispatch()
 
-    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+    def listen(self, listener: Callable[[Event], None], apart: bool = False) -> Callable[[], None]:
         """Have a function called with every event; return a function that ends that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    def announce(self, event: Event) -> None:
+        """Tell the listeners of something that happened here."""
+        self._events.append(event)
 
     def stop(self, request: Stop) -> None:
         """Close what this has made itself."""

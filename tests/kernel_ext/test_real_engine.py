@@ -1,0 +1,209 @@
+"""Notebooks with an engine that is a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from livebatch.engine.runtime import list_engines
+from livebatch.errors import EngineError, EngineLost
+from livebatch.kernel_ext import pump
+from livebatch.widgets import live
+from tests.helpers import eventually, free_port, line_server
+from tests.kernel_ext.notebook import Notebook, rows, said, trouble
+from tests.kernel_ext.test_printing import log_of
+
+pytestmark = pytest.mark.process
+
+START = "%engine start --batch 100ms --workers 2"
+
+
+@pytest.fixture
+def notebook() -> Iterator[Notebook]:
+    """A notebook without an engine; if it has one at the end, that is stopped."""
+    with Notebook.open() as notebook:
+        yield notebook
+        if "ssc" in notebook.names:
+            notebook.works("%engine stop")
+
+
+def test_an_engine_is_started_looked_at_and_stopped(notebook: Notebook) -> None:
+    started = notebook.works(START).text
+    assert started == "engine started: a batch every 100ms, 2 workers; its context is ssc\n"
+    status = notebook.names["ssc"].status()
+    text = repr(notebook.works("%engine").value)
+    assert f"pid {status.pid}" in text
+    assert all(str(pid) in text for pid in status.workers)
+    notebook.works("%%stream numbers --show none\nssc.queue_stream(default=[1])")
+    assert notebook.works("%engine stop").text == (
+        "engine stopped, and with it numbers; ssc is no longer bound\n"
+    )
+    assert "ssc" not in notebook.names
+    assert not psutil.pid_exists(status.pid)
+    assert said("numbers") == ("the engine was stopped", "warn")
+
+
+def test_starting_an_engine_when_one_runs(notebook: Notebook) -> None:
+    notebook.works(START)
+    pid = notebook.names["ssc"].status().pid
+    assert notebook.works(START).text.startswith("an engine runs already: a batch every 100ms")
+    assert notebook.works("%engine start").text.startswith("an engine runs already")
+    ran = notebook.run("%engine start --batch 1s")
+    assert isinstance(ran.error, EngineError)
+    assert "end it and its streams with %engine stop" in ran.text
+    assert notebook.names["ssc"].status().pid == pid
+
+
+def test_a_cell_starts_an_engine_by_itself(notebook: Notebook) -> None:
+    ran = notebook.works("%%stream numbers --show none\nssc.queue_stream(default=[1])")
+    [line] = ran.text.splitlines()
+    assert line.startswith("engine started: a batch every 1s, ")
+    status = notebook.names["ssc"].status()
+    assert status.batch == 1000
+    assert status.running
+    again = notebook.works("%%stream numbers --show none\nssc.queue_stream(default=[1])")
+    assert again.text == ""
+
+
+@pytest.mark.parametrize("cell", ["%%stream a\nx = = 1", "%%stream a\nx = 1", "%%stream sum\nssc"])
+def test_no_engine_is_started_for_a_cell_that_cannot_work(notebook: Notebook, cell: str) -> None:
+    notebook.fails(cell)
+    assert "ssc" not in notebook.names
+
+
+def test_an_engine_that_was_killed(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "SILENCE", 0.2)
+    notebook.works(START)
+    notebook.works("%%stream numbers --show none\nssc.queue_stream(default=[1])")
+    eventually(lambda: said("numbers")[0])
+    engine = psutil.Process(notebook.names["ssc"].status().pid)
+    os.kill(engine.pid, signal.SIGKILL)
+    engine.wait(10)
+    eventually(lambda: said("numbers") == ("the engine is gone", "warn"))
+    for cell in ("%%stream more\nnumbers.map(str)", "%stream", "%engine"):
+        ran = notebook.run(cell)
+        assert isinstance(ran.error, EngineLost)
+        assert ran.text.strip().startswith("EngineLost: the engine is gone; start another")
+    assert "more" not in notebook.names
+    assert notebook.works(START).text.startswith("engine started")
+    notebook.works("%%stream numbers --show table\nssc.queue_stream(default=[2])")
+    eventually(lambda: rows(live()["numbers"]) == [["2"]])
+
+
+def test_a_traceback_of_a_worker_shows_the_line_of_the_cell(notebook: Notebook) -> None:
+    notebook.works(START)
+    notebook.works(
+        "%%stream numbers --show none\n"
+        "\n"
+        "def invert(n):\n"
+        "    return 1 / n\n"
+        "\n"
+        "ssc.queue_stream(default=[0]).map(invert)"
+    )
+    text = eventually(lambda: trouble("numbers"))
+    assert "Cell In[3], line 4, in invert\n    return 1 / n" in text
+    assert text.splitlines()[-1] == "ZeroDivisionError: division by zero"
+    assert "livebatch" not in text
+    assert said("numbers")[0].endswith(" · failed")
+    notebook.works("%%stream numbers --show table\nssc.queue_stream(default=[2]).map(invert)")
+    eventually(lambda: rows(live()["numbers"]) == [["0.5"]])
+    assert trouble("numbers") is None
+
+
+def test_bad_records_show_with_their_traceback(notebook: Notebook) -> None:
+    notebook.works(START)
+    notebook.works(
+        "%%stream numbers --show none\n"
+        "ssc.queue_stream(default=['x', *map(str, range(500))]).map(int)"
+    )
+    text = eventually(lambda: trouble("numbers"))
+    assert "For the record 'x':" in text
+    assert text.splitlines()[-1].startswith("1 bad record left out of 501: ValueError: invalid")
+    assert said("numbers")[0].endswith(" · 1 bad record")
+
+
+def test_an_output_that_raises_shows_at_its_cell(notebook: Notebook) -> None:
+    notebook.works(START)
+    for on in ("engine", "kernel"):
+        notebook.works(
+            "%%stream numbers --show none\n"
+            "x = ssc.queue_stream(default=[1])\n"
+            f"x.foreach_rdd(lambda rdd: rdd.no_such_thing, on='{on}')\n"
+            "x"
+        )
+        text = eventually(lambda: trouble("numbers"))
+        assert "Cell In[" in text
+        assert "], line 3, in <lambda>" in text
+        assert "no_such_thing" in text.splitlines()[-1]
+
+
+def test_what_functions_print_appears_under_the_view(notebook: Notebook) -> None:
+    notebook.works(START)
+    notebook.works(
+        "%%stream numbers --show none\n"
+        "def loud(n):\n    print('seen', n)\n    return n\n"
+        "x = ssc.queue_stream(default=[7]).map(loud)\nx.pprint()\nx"
+    )
+    eventually(lambda: {"seen 7", "7"} <= set(log_of("numbers").splitlines()))
+
+
+def test_a_slow_function_in_the_kernel_holds_up_no_view(notebook: Notebook) -> None:
+    notebook.works(START)
+    notebook.works("import threading\ngo, come = threading.Event(), threading.Event()")
+    notebook.works(
+        "%%stream slow --show none\n"
+        "x = ssc.queue_stream(default=[1])\n"
+        "x.foreach_rdd(lambda rdd: (come.set(), go.wait()), on='kernel')\n"
+        "x"
+    )
+    assert notebook.names["come"].wait(10)
+    try:
+        first = said("slow")[0]
+        eventually(lambda: said("slow")[0] != first)
+    finally:
+        notebook.names["go"].set()
+
+
+def test_a_source_that_cannot_connect_and_then_can(notebook: Notebook) -> None:
+    port = free_port()
+    notebook.works(START)
+    notebook.works(f"%%stream lines --show table\nssc.socket_text_stream('127.0.0.1', {port})")
+    notebook.works("%%stream words --show none\nlines.flat_map(str.split)")
+    for name in ("lines", "words"):
+        text, level = eventually(lambda name=name: "stopped" in said(name)[0] and said(name))  # type: ignore[misc]
+        assert "trying again in" in text
+        assert level == "error"
+    assert "stopped" in repr(notebook.works("%stream").value)
+    with line_server(port) as server:
+        eventually(lambda: server.connections)
+        eventually(lambda: "rows" in said("words")[0])
+        server.send("hello world")
+        eventually(lambda: ["hello world"] in rows(live()["lines"]) or notebook.works(
+            "lines.last('10s').collect()").value == ["hello world"])  # fmt: skip
+
+
+def test_a_kernel_takes_up_an_engine_again() -> None:
+    with Notebook.open() as first:
+        first.works(START)
+        first.works("%%stream numbers --show table --window 5m\nssc.queue_stream(default=[4])")
+        engine = first.names["ssc"].status()
+        first.names["ssc"].detach()
+    with Notebook.open() as second:
+        second.works("numbers = 3")
+        assert "NameTaken" in second.fails("%engine attach")
+        second.works("del numbers, ssc")
+        ran = second.works("%engine attach")
+        assert ran.text == "attached; streams: numbers\n"
+        assert len(ran.shown) == 1
+        assert second.names["ssc"].status().pid == engine.pid
+        eventually(lambda: rows(live()["numbers"]) == [["4"]])
+        second.works("%%stream doubled --show table\nnumbers.map(lambda n: 2 * n)")
+        eventually(lambda: rows(live()["doubled"]) == [["8"]])
+        second.works("%%stream numbers --show table\nssc.queue_stream(default=[5])")
+        eventually(lambda: rows(live()["doubled"]) == [["10"]])
+        second.works("%engine stop")
+    eventually(lambda: engine.name not in [found.name for found in list_engines()])
