@@ -245,8 +245,7 @@ def test_a_closure_that_cannot_travel_is_explained(notebook: Notebook) -> None:
 def test_a_failure_in_a_worker_shows_the_line_of_the_cell(notebook: Notebook) -> None:
     notebook.run(BROKEN)
     panel = "panel.content.widgets[arg].outputArea.node.querySelector('.livebatch-error')"
-    notebook.wait(f"{panel} && !{panel}.hidden", BROKEN)
-    text = notebook.evaluate(f"{panel}.textContent", BROKEN)
+    text = notebook.wait(f"!{panel}?.hidden && {panel}?.textContent", BROKEN)
     number = notebook.ask("len(In) - 1")
     assert f"Cell In[{number}], line 5, in invert\n    return n / 0" in text
     assert "ZeroDivisionError: division by zero" in text

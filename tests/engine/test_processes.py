@@ -112,7 +112,7 @@ def test_a_killed_driver_fails_its_batch_and_is_replaced(
     assert processes(ssc.status().pid, "livebatch.driver") == [killed]
     os.kill(killed, signal.SIGKILL)
     failed = eventually(lambda: [e for e in events if isinstance(e, BatchFailed)])[0]
-    assert (failed.failure.kind, failed.name) == ("DriverDied", None)
+    assert (failed.failure.kind, failed.name) == ("DriverDied", "called")
     eventually(lambda: set(waiting_at(gate)) - {killed})
     gate.touch()
     before = events.count(failed)
