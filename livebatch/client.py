@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from livebatch.closures import Function
-from livebatch.errors import EngineLost
+from livebatch.errors import EngineLost, NotRunning
 from livebatch.events import Batch, Batches, BatchSettled, Event, Message
 from livebatch.interval import Millis, to_datetime
 from livebatch.rdd import RDD, stored, to_lineage
@@ -253,8 +253,9 @@ class Subscription:
 
     def _heard(self, event: Event) -> None:
         if isinstance(event, BatchSettled) and event.batch.output == self._output:
-            for batch in self.fetch(event.batch):
-                self._call(batch)
+            with suppress(NotRunning):  # the output has been replaced meanwhile
+                for batch in self.fetch(event.batch):
+                    self._call(batch)
 
     def _call(self, batch: Batch) -> None:
         time, rdd = to_datetime(batch.time), batch_rdd(batch, self._runner)
@@ -282,4 +283,6 @@ class Subscription:
 
 def batch_rdd(batch: Batch, runner: ClientRunner) -> RDD[Any]:
     """Return a settled batch as an RDD."""
-    return stored(batch.blocks, runner, id=batch.rdd)
+    rdd = stored(batch.blocks, runner, id=batch.rdd)
+    rdd.label = f"{batch.name or batch.output} · {to_datetime(batch.time):%H:%M:%S}"
+    return rdd

@@ -93,7 +93,7 @@ class StreamingContext(Inputs):
         self.write: Callable[[str], None] = print
         self._owner = ""
         self._waiting: list[tuple[tuple[NodeRecord, ...], Output]] = []
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions: dict[str, list[Subscription]] = {}
         self._failures: deque[Failure] = deque(maxlen=FAILURES)
         self._ended = Flag()
         self._hang_up = self.connection.listen(self._heard)
@@ -181,15 +181,17 @@ class StreamingContext(Inputs):
         """Within this, outputs belong to a named stream: they are replaced and go with it, and
         if an exception leaves this, they are dropped."""
         before, self._owner, self._waiting = self._owner, name, []
-        subscriptions = list(self._subscriptions)
+        former = self._subscriptions.pop(name, [])
         try:
             yield
             self._send([])
         except BaseException:
-            for subscription in self._subscriptions[len(subscriptions) :]:
-                subscription.close()
-            self._subscriptions = subscriptions
+            self._unsubscribe(name)
+            self._subscriptions[name] = former
             raise
+        else:
+            for subscription in former:
+                subscription.close()
         finally:
             self._owner, self._waiting = before, []
 
@@ -202,6 +204,11 @@ class StreamingContext(Inputs):
         """
         self.connection.request(Remove(name))
         self.streams.pop(name, None)
+        self._unsubscribe(name)
+
+    def _unsubscribe(self, owner: str) -> None:
+        for subscription in self._subscriptions.pop(owner, []):
+            subscription.close()
 
     def add_output(self, stream: DStream[Any], function: Function) -> None:
         """Have a function called with (time, rdd) of every batch, in the driver process."""
@@ -220,7 +227,7 @@ class StreamingContext(Inputs):
             self.connection.announce(BatchFailed(output.id, owner, batch.time, failure))
 
         subscription = Subscription(self.connection, self.runner, output.id, function, failed)
-        self._subscriptions.append(subscription)
+        self._subscriptions.setdefault(self._owner, []).append(subscription)
         self._define(stream, output)
         return subscription
 
@@ -285,9 +292,18 @@ class StreamingContext(Inputs):
 
     def detach(self) -> None:
         """Leave the engine running and hang up."""
+        if self._end():
+            self.connection.close()
+
+    def _end(self) -> bool:
+        """Listen no more; return whether this was the first time."""
+        if self._ended.is_set():
+            return False
         self._ended.set()
         self._hang_up()
-        self.connection.close()
+        for owner in list(self._subscriptions):
+            self._unsubscribe(owner)
+        return True
 
     def stop(self, stop_gracefully: bool = False) -> None:
         """Stop the engine.
@@ -295,11 +311,8 @@ class StreamingContext(Inputs):
         Args:
             stop_gracefully: receive no more, but finish all that was received.
         """
-        if self._ended.is_set():
-            return
-        self._ended.set()
-        self._hang_up()
-        self.connection.stop(Stop(stop_gracefully))
+        if self._end():
+            self.connection.stop(Stop(stop_gracefully))
 
     def await_termination(self, timeout: float | None = None) -> bool:
         """Wait until the context is stopped.

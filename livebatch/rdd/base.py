@@ -59,6 +59,7 @@ class Dataset(Generic[T]):
         self.runner: JobRunner | None = runner or next(known, None)
         self.id = id or f"{_process}.{next(_numbers)}"
         self.persisted = False
+        self.label = f"RDD {self.id}"
         self._origin: tuple[AnyOperation, tuple[RDD[Any], ...]] | None = None
 
     @cached_property

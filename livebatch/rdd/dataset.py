@@ -53,7 +53,7 @@ class RDD(Actions[T]):
         rows = self.take(SHOWN + 1)
         more = f"the first {SHOWN} rows" if len(rows) > SHOWN else f"{len(rows)} rows"
         table = as_table(rows[:SHOWN]).to_pandas().to_html(index=False, border=0) if rows else ""
-        return f"{table}<small>RDD {escape(self.id)} · {more}</small>"
+        return f"{table}<small>{escape(self.label)} · {more}</small>"
 
 
 def stored(
