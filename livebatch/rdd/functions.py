@@ -104,10 +104,6 @@ def reduce_rows(function: Callable[[Any, Any], Any], rows: Rows) -> Rows:
     return []
 
 
-def fold_rows(zero: Any, function: Callable[[Any, Any], Any], rows: Rows) -> Any:
-    return reduce(function, rows, zero)
-
-
 def count_rows(rows: Rows) -> int:
     counted = deque(enumerate(rows, 1), maxlen=1)
     return counted[0][0] if counted else 0
@@ -135,10 +131,6 @@ def smallest(count: int, key: Callable[[Any], Any] | None, rows: Rows) -> list[A
 
 def first_rows(count: int, rows: Rows) -> list[Any]:
     return list(islice(rows, count))
-
-
-def distinct_rows(rows: Rows) -> Rows:
-    return list(dict.fromkeys(rows))
 
 
 def collect_rows(rows: Rows) -> list[Any]:
