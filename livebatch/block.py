@@ -8,17 +8,18 @@ unless they are small.
 
 from __future__ import annotations
 
-import io
 import pickle
+import struct
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import repeat
+from dataclasses import dataclass, replace
+from itertools import accumulate, chain, repeat
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
-import cloudpickle
 import msgspec
 import pyarrow as pa
+
+from livebatch.scratch import Rows, Scratch, dumps, gathered
 
 
 class _NoPandas:
@@ -47,6 +48,12 @@ Format: TypeAlias = Literal["arrow", "pickle"]
 
 INLINE_LIMIT = 64 * 1024
 """Blocks up to this many bytes travel inside the message."""
+
+PART = 64 * 1024
+"""So many rows of a table become Python objects at once."""
+
+_SIZE = struct.Struct("<Q")
+"""Before each pickle stands how many bytes it has."""
 
 _SCALARS = {str, bytes, int, float, bool}
 _ROWS = b"livebatch.rows"
@@ -144,9 +151,22 @@ def encode(rows: Sequence[Any]) -> Encoded:
     ('arrow', 'arrow', 'pickle')
     """
     table = to_table(rows)
-    if table is None:
-        return Encoded("pickle", len(rows), [dumps(rows)])
-    return encode_table(table)
+    return encode_table(table) if table is not None else _pickled(rows)
+
+
+def _pickled(rows: Sequence[Any]) -> Encoded:
+    data = dumps(rows)
+    return Encoded("pickle", len(rows), [_SIZE.pack(len(data)), data])
+
+
+def encode_rows(rows: Iterable[Any]) -> Encoded:
+    """Encode rows as `encode` does; as pickles where memory holds only some of them at a time."""
+    pickled = Pickled(1)
+    rest = gathered(rows, lambda some: pickled.add([some]))
+    if not pickled.rows:
+        return encode(rest)
+    pickled.add([rest])
+    return replace(pickled.encoded(), index=())
 
 
 def encode_table(table: pa.Table) -> Encoded:
@@ -157,25 +177,54 @@ def encode_table(table: pa.Table) -> Encoded:
     return Encoded("arrow", table.num_rows, [sink.getvalue()])
 
 
-def encode_segments(segments: Iterable[Sequence[Any]]) -> Encoded:
-    """Encode a map task's output: one pickle per reducer, end to end, with their offsets."""
-    buffer, index, rows = io.BytesIO(), [0], 0
-    for segment in segments:
-        if segment:
-            buffer.write(dumps(segment))
-            rows += len(segment)
-        index.append(buffer.tell())
-    return Encoded("pickle", rows, [buffer.getbuffer()], tuple(index))
+class Pickled:
+    """Rows that come some at a time, on their way into one block, such as a map task's output.
+
+    Args:
+        segments: how many segments the block has; their rows lie end to end.
+    """
+
+    def __init__(self, segments: int) -> None:
+        scratch = Scratch()
+        self._segments = [Rows(scratch) for _ in range(segments)]
+
+    def add(self, segments: Sequence[Sequence[Any]]) -> None:
+        """Add some rows to each segment."""
+        for rows, more in zip(self._segments, segments, strict=True):
+            rows.extend(more)
+
+    @property
+    def rows(self) -> int:
+        """How many rows have been added."""
+        return sum(map(len, self._segments))
+
+    def encoded(self) -> Encoded:
+        """Return the block; no more can be added."""
+        for rows in self._segments:
+            rows.flush()
+        pickles = [rows.pickles() for rows in self._segments]
+        sizes = [sum(_SIZE.size + len(data) for data in datas) for datas in pickles]
+        flat = chain.from_iterable(pickles)
+        chunks = [chunk for data in flat for chunk in (_SIZE.pack(len(data)), data)]
+        return Encoded("pickle", self.rows, chunks, (0, *accumulate(sizes)))
 
 
 def read_rows(ref: BlockRef, store: BlockStore) -> list[Any]:
     """Return the rows of a block, or of the segment that is meant."""
+    return list(chain.from_iterable(read_parts(ref, store)))
+
+
+def read_parts(ref: BlockRef, store: BlockStore) -> Iterator[list[Any]]:
+    """Yield the rows of a block, or of the segment that is meant, some at a time."""
     data = store.get(ref)[ref.span()]
-    if not data.nbytes:
-        return []
-    if ref.format == "pickle":
-        return list(pickle.loads(data))
-    return table_rows(_open(data))
+    if ref.format == "arrow":
+        yield from table_parts(_open(data))
+        return
+    while data:
+        (size,) = _SIZE.unpack_from(data)
+        end = _SIZE.size + size
+        yield pickle.loads(data[_SIZE.size : end])
+        data = data[end:]
 
 
 def read_table(ref: BlockRef, store: BlockStore) -> pa.Table:
@@ -267,6 +316,12 @@ def _table(names: list[str], columns: Sequence[Sequence[Any]], shape: bytes) -> 
         return None
 
 
+def table_parts(table: pa.Table) -> Iterator[list[Any]]:
+    """Yield the rows of a table, some at a time; see `table_rows`."""
+    for start in range(0, table.num_rows, PART):
+        yield table_rows(table.slice(start, PART))
+
+
 def table_rows(table: pa.Table) -> list[Any]:
     """Return the rows of a table: a dict each, unless it was made from tuples or scalars."""
     shape = (table.schema.metadata or {}).get(_ROWS, b"dict")
@@ -281,11 +336,3 @@ def table_rows(table: pa.Table) -> list[Any]:
 
 def _open(data: memoryview) -> pa.Table:
     return pa.ipc.open_stream(pa.py_buffer(data)).read_all()
-
-
-def dumps(value: Any) -> bytes:
-    """Pickle a value; with cloudpickle where it holds functions or classes of the user's."""
-    try:
-        return pickle.dumps(value, protocol=5)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return bytes(cloudpickle.dumps(value, protocol=5))

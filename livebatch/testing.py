@@ -18,8 +18,7 @@ from livebatch.engine.embedded import Stepped
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.executors.local import LocalExecutor
 from livebatch.engine.log import BatchLog
-from livebatch.engine.runtime import shared_memory_dir, socket_address
-from livebatch.engine.store import Place
+from livebatch.engine.runtime import make_place, socket_address
 from livebatch.interval import Duration, to_millis
 from livebatch.rdd import RDD
 from livebatch.session import StreamingContext
@@ -79,13 +78,18 @@ class ManualContext(StreamingContext):
 
 
 @contextmanager
-def local_executor(workers: int = 2) -> Iterator[LocalExecutor]:
-    """Give an executor of real worker processes, to be passed to a `ManualContext`."""
-    place = Place(str(shared_memory_dir("test")), BUDGET)
+def local_executor(workers: int = 2, memory: int | None = None) -> Iterator[LocalExecutor]:
+    """Give an executor of real worker processes, to be passed to a `ManualContext`.
+
+    Args:
+        workers: how many.
+        memory: bytes that each of them may use for itself; None: no limit.
+    """
+    place = make_place("test", BUDGET)
     with TemporaryDirectory(prefix="livebatch-") as sockets:
         router = socket_address("test", "router", Path(sockets))
         hub = Hub(router, socket_address("test", "events", Path(sockets)))
-        executor = LocalExecutor(hub, router, place, workers)
+        executor = LocalExecutor(hub, router, place, workers, memory)
         try:
             yield executor
         finally:

@@ -74,7 +74,7 @@ class Engine:
         self.graph = Graph(config.batch)
         # Fixed when the engine starts: states and windows stay divided as they are.
         self.runner = PlanOnly(executor.slots)
-        self.jobs = Jobs(executor, driver, self._cuts_lineage, self.relieve)
+        self.jobs = Jobs(executor, driver, self._cuts_lineage)
         self.allocator = Allocator(self.runner)
         self.tick: Millis | None = None
         self._publish, self._receivers = publish, receivers
@@ -286,21 +286,20 @@ class Engine:
             if rdd.id not in needed:
                 self.jobs.delete(_own_blocks(rdd))
         self._condemned = [rdd for rdd in self._condemned if rdd.id in needed]
-        self.relieve()
+        self._relieve()
 
-    def relieve(self) -> bool:
-        """Move old settled batches to disk if memory runs short; return whether any went."""
+    def _relieve(self) -> None:
+        """Move old settled batches to disk if memory runs short."""
         store = self.executor.store
         excess = store.used() - int(store.budget * RELIEVED)
         if excess <= store.budget * (FULL - RELIEVED):
-            return False
+            return
         kept = [item for p in self._progress.values() for item in list(p.settled)[:-1]]
         freed = 0
         for batch, _ in sorted(kept, key=lambda item: item[0].time):
             freed += sum(store.spill(block) for block in batch.blocks)
             if freed >= excess:
                 break
-        return freed > 0
 
     def _needed(self) -> set[str]:
         """Return the ids of all RDDs that the jobs to be done come from."""

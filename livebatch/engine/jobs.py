@@ -28,7 +28,7 @@ from livebatch.engine.scheduler import (
 from livebatch.failure import Failure, describe
 from livebatch.rdd import RDD, ancestors, from_lineage, to_lineage
 from livebatch.rdd.operation import Deferred, Stored, Unioned
-from livebatch.wire import Call, CallOutcome, Failed, Lost, Raised
+from livebatch.wire import Call, CallOutcome, Raised
 
 MAX_REPLANS = 3
 
@@ -66,7 +66,6 @@ class Jobs:
 
     Args:
         cut: says of an RDD that is now stored whether to forget how it was computed.
-        relieve: makes room for blocks; returns whether it could.
     """
 
     def __init__(
@@ -74,10 +73,8 @@ class Jobs:
         executor: Executor,
         driver: Driver,
         cut: Callable[[RDD[Any]], bool],
-        relieve: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._executor, self._driver = executor, driver
-        self._cut, self._relieve = cut, relieve
+        self._executor, self._driver, self._cut = executor, driver, cut
         self._scheduler = Scheduler()
         self._jobs: dict[str, Job] = {}
         self._calls: dict[str, _Call] = {}
@@ -146,9 +143,7 @@ class Jobs:
             self._called(outcome)
         results = self._executor.poll(0 if outcomes else timeout)
         for result in results:
-            full = isinstance(result, Failed) and result.failure.kind == "StoreFull"
-            again = Lost(result.task, "there was no room for its block")
-            self._handle(again if full and self._relieve() else result)
+            self._handle(result)
         return bool(outcomes or results)
 
     # -- transforms --------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import msgspec
 
 from livebatch.engine.limits import free_space, mounts
 from livebatch.engine.process import ProcessIdentity, listens
-from livebatch.engine.store import remove_directory
+from livebatch.engine.store import SPILL, Place, remove_directory
 from livebatch.errors import DefinitionError, EngineError, NameTaken, NotRunning
 from livebatch.interval import Millis
 
@@ -139,6 +139,14 @@ def shared_memory_dir(
     directory = Path(tempfile.mkdtemp(prefix=f"{_prefix()}{checked_name(name)}-", dir=where))
     claim(directory)
     return directory
+
+
+def make_place(name: str, budget: int) -> Place:
+    """Make the directories of an engine's blocks, in shared memory and on disk."""
+    directory = shared_memory_dir(name)
+    disk = shared_memory_dir(name, root=Path(tempfile.gettempdir()) / "no-tmpfs")
+    (directory / SPILL).symlink_to(disk)
+    return Place(str(directory), budget)
 
 
 def claim(directory: Path) -> None:

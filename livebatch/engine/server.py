@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from tempfile import gettempdir
 from threading import Event as Flag
 
 import msgspec
@@ -28,12 +27,11 @@ from livebatch.engine.runtime import (
     ConnectionFile,
     clean_stale,
     list_engines,
+    make_place,
     runtime_dir,
-    shared_memory_dir,
     socket_address,
 )
 from livebatch.engine.service import Service
-from livebatch.engine.store import SPILL, Place
 from livebatch.errors import NameTaken
 from livebatch.interval import Millis
 from livebatch.transport import Hub, Peer
@@ -95,7 +93,8 @@ class Server:
                 f"an engine named {settings.name} runs already: attach to it, or stop it"
             )
         self._settings = settings
-        self._place = _make_place(settings)
+        budget = settings.budget or int(memory_limit() * BLOCKS_SHARE)
+        self._place = make_place(settings.name, budget)
         router = socket_address(settings.name, "router")
         events = socket_address(settings.name, "events")
         workers = settings.workers or cpu_count()
@@ -212,15 +211,6 @@ class Server:
         with suppress(OSError):
             self.connection.remove()
         self._place.remove()
-
-
-def _make_place(settings: Settings) -> Place:
-    """Make the directories of an engine's blocks, in shared memory and on disk."""
-    directory = shared_memory_dir(settings.name)
-    spill = shared_memory_dir(settings.name, root=Path(gettempdir()) / "no-tmpfs")
-    budget = settings.budget or int(memory_limit() * BLOCKS_SHARE)
-    (directory / SPILL).symlink_to(spill)
-    return Place(str(directory), budget)
 
 
 def _runs(pid: int) -> bool:

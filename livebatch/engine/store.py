@@ -8,8 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import pyarrow as pa
 
 from livebatch.block import INLINE_LIMIT, BlockRef, Encoded
 from livebatch.engine.limits import free_space
-from livebatch.engine.spill import Spill
+from livebatch.engine.spill import Spill, write_all
 from livebatch.errors import BlockLost, DefinitionError, StoreFull
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.@-]*")
@@ -26,8 +25,6 @@ _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.@-]*")
 _DRAFT = "~"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM}
 _CANNOT_RESERVE = {errno.EINVAL, errno.ENODEV, errno.ENOSYS, errno.EOPNOTSUPP}
-# The least that POSIX lets a system take in one writev is 16; Linux and macOS take this many.
-_CHUNKS_PER_WRITE = 1024
 _drafts = itertools.count()
 
 SPILL = ".spill"
@@ -45,9 +42,15 @@ class Place(msgspec.Struct, frozen=True):
     directory: str
     budget: int
 
-    def open(self) -> SharedMemoryStore:
-        """Return the store that lies there."""
-        return SharedMemoryStore(Path(self.directory), self.budget)
+    def open(self, overflows: bool = False) -> SharedMemoryStore:
+        """Return the store that lies there; see it for ``overflows``."""
+        return SharedMemoryStore(Path(self.directory), self.budget, overflows)
+
+    @property
+    def disk(self) -> str | None:
+        """The directory of the blocks on disk, if there is one."""
+        found = Path(self.directory, SPILL).resolve()
+        return str(found) if found.is_dir() else None
 
     def remove(self) -> None:
         """Remove all blocks, those on disk too, for every process."""
@@ -70,6 +73,7 @@ class SharedMemoryStore:
     Args:
         directory: where the files lie; it must exist.
         budget: bytes that all the files together may take.
+        overflows: what finds no room there goes to disk, where the engine has made a place for it.
 
     >>> import tempfile
     >>> from livebatch.block import encode, read_rows
@@ -80,8 +84,9 @@ class SharedMemoryStore:
     >>> store.close()
     """
 
-    def __init__(self, directory: Path, budget: int) -> None:
+    def __init__(self, directory: Path, budget: int, overflows: bool = False) -> None:
         self.budget = budget
+        self._overflows = overflows
         self._directory = directory
         self._spill = Spill(directory / SPILL)
         self._allowance = 0
@@ -95,8 +100,11 @@ class SharedMemoryStore:
         """
         path, nbytes = self._path(id), block.nbytes
         if nbytes > INLINE_LIMIT:
-            self._admit(id, nbytes)
-            self._write(path, block, nbytes)
+            try:
+                self._admit(id, nbytes)
+                self._write(path, block, nbytes)
+            except StoreFull as full:
+                self._write_to_disk(id, block, full)
         return _reference(block, id, nbytes)
 
     def get(self, ref: BlockRef) -> memoryview:
@@ -146,6 +154,7 @@ class SharedMemoryStore:
         for entry in _files(self._directory):
             if entry.name.startswith(f"{pid}{_DRAFT}"):
                 Path(entry.path).unlink(missing_ok=True)
+        self._spill.forget_writer(pid)
 
     def close(self) -> None:
         """Remove the directory with all its blocks, for every process; only the engine does so."""
@@ -176,7 +185,7 @@ class SharedMemoryStore:
             file = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             try:
                 _reserve(file, nbytes)
-                _write_all(file, block.chunks)
+                write_all(file, block.chunks)
             finally:
                 os.close(file)
             draft.rename(path)
@@ -184,6 +193,16 @@ class SharedMemoryStore:
             draft.unlink(missing_ok=True)
             if isinstance(error, OSError) and error.errno in _NO_ROOM:
                 raise self._full(path.name, nbytes) from error
+            raise
+
+    def _write_to_disk(self, id: str, block: Encoded, full: StoreFull) -> None:
+        if not self._overflows or not self._spill.is_there:
+            raise full
+        try:
+            self._spill.write(id, block.chunks)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise full from error
             raise
 
     def _full(self, id: str, nbytes: int) -> StoreFull:
@@ -309,17 +328,6 @@ def _reserve(file: int, nbytes: int) -> None:
 def _require_free_space(file: int, nbytes: int) -> None:
     if free_space(file) < nbytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _write_all(file: int, chunks: Iterable[bytes | memoryview | pa.Buffer]) -> None:
-    views = (memoryview(chunk) for chunk in chunks)
-    pending = deque(view.cast("B") for view in views if view.nbytes)
-    while pending:
-        written = os.writev(file, list(itertools.islice(pending, _CHUNKS_PER_WRITE)))
-        while pending and written >= pending[0].nbytes:
-            written -= pending.popleft().nbytes
-        if written:
-            pending[0] = pending[0][written:]
 
 
 def _mib(nbytes: int) -> str:

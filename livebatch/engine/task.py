@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from livebatch.block import (
     BlockStore,
-    dumps,
-    encode,
-    encode_segments,
+    Encoded,
+    Pickled,
+    encode_rows,
     encode_table,
-    read_rows,
-    table_rows,
+    read_parts,
+    table_parts,
 )
 from livebatch.clock import stopwatch
 from livebatch.closures import Builtin, load
@@ -33,6 +33,7 @@ from livebatch.rdd.operation import (
     Rows,
     Shuffled,
 )
+from livebatch.scratch import dumps, gathered
 from livebatch.wire import Answer, Divide, Done, Failed, Keep, Step, Task
 
 SAMPLES = 100
@@ -72,13 +73,19 @@ def _finish(task: Task, rows: Rows | pa.Table, store: BlockStore) -> Done:
     if isinstance(task.purpose, Answer):
         return Done(task.id, answer=dumps(load(task.purpose.function)(rows)))
     if isinstance(task.purpose, Divide):
-        segments = task.purpose.shuffle.divide(task.steps[-1].split, rows)
-        return Done(task.id, store.put(encode_segments(segments), task.id))
-    return Done(task.id, store.put(encode(list(rows)), task.id))
+        return Done(task.id, store.put(_divided(task, task.purpose.shuffle, rows), task.id))
+    return Done(task.id, store.put(encode_rows(rows), task.id))
+
+
+def _divided(task: Task, shuffle: Shuffled, rows: Rows) -> Encoded:
+    split, pickled = task.steps[-1].split, Pickled(shuffle.count)
+    rest = gathered(shuffle.combine(rows), lambda some: pickled.add(shuffle.divide(split, some)))
+    pickled.add(shuffle.divide(split, rest))
+    return pickled.encoded()
 
 
 def _as_rows(rows: Rows | pa.Table) -> Rows:
-    return iter(table_rows(rows)) if isinstance(rows, pa.Table) else rows
+    return chain.from_iterable(table_parts(rows)) if isinstance(rows, pa.Table) else rows
 
 
 def _rows(
@@ -101,7 +108,8 @@ def _rows(
 
 
 def _stored(step: Step, store: BlockStore) -> Rows:
-    return chain.from_iterable(read_rows(block, store) for block in step.blocks)
+    parts = chain.from_iterable(read_parts(block, store) for block in step.blocks)
+    return chain.from_iterable(parts)
 
 
 def _compute(step: Step, inputs: list[Rows], guard: Guard | None) -> Rows:

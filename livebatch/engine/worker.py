@@ -11,8 +11,10 @@ from types import FrameType
 
 import msgspec
 
+from livebatch import scratch
 from livebatch.closures import codes
 from livebatch.engine.child import live_and_die_with_the_engine
+from livebatch.engine.limits import give_back, own_memory
 from livebatch.engine.output import caught
 from livebatch.engine.store import Place, SharedMemoryStore
 from livebatch.engine.task import run_task
@@ -61,15 +63,18 @@ class Worker:
 def main() -> None:
     """Run a worker."""
     live_and_die_with_the_engine()
-    address, place, memory = sys.argv[1:4]
-    if int(memory):
-        _limit_memory(int(memory))
-    Worker(address, msgspec.json.decode(place, type=Place).open()).run()
+    address, memory = sys.argv[1], int(sys.argv[3])
+    place = msgspec.json.decode(sys.argv[2], type=Place)
+    if memory:
+        _limit_memory(memory, place)
+    Worker(address, place.open(overflows=True)).run()
 
 
-def _limit_memory(nbytes: int) -> None:
-    """Have allocations beyond a limit fail as a MemoryError, which has a traceback, instead of
-    the system killing some process. Blocks that are mapped do not count."""
+def _limit_memory(nbytes: int, place: Place) -> None:
+    """Have large sorts and groups go on by way of files, and allocations beyond a limit fail as
+    a MemoryError, which has a traceback, instead of the system killing some process. Blocks that
+    are mapped do not count."""
+    scratch.memory = scratch.Memory(nbytes, own_memory, give_back, place.disk)
     with suppress(ValueError, OSError):  # macOS takes no such limit
         resource.setrlimit(resource.RLIMIT_DATA, (nbytes, nbytes))
 

@@ -84,7 +84,8 @@ class Actions(Keyed[T]):
 
     def count_by_value(self) -> dict[T, int]:
         """Return how often each row occurs."""
-        return dict(run.sum_counts(chain.from_iterable(self.run(builtin(run.count_values)))))
+        parts = self.run(builtin(run.listed, builtin(run.count_values)))
+        return dict(run.sum_counts(chain.from_iterable(parts)))
 
     def count_by_key(self: Actions[tuple[K, V]]) -> dict[K, int]:
         """Return how often each key occurs."""

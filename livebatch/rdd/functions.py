@@ -18,7 +18,9 @@ from typing import Any
 import pyarrow as pa
 
 from livebatch.block import as_table
+from livebatch.rdd.external import Groups, Side, folded, parted
 from livebatch.rdd.partitioner import explaining_keys
+from livebatch.scratch import Gauge, portions
 
 Rows = Iterable[Any]
 Pairs = Iterable[tuple[Any, Any]]
@@ -51,49 +53,67 @@ def combine_values(
     create: Callable[[Any], Any] | None, merge: Callable[[Any, Any], Any], rows: Pairs
 ) -> Rows:
     """Fold the values of each key, in order; the first goes through ``create`` if there is one."""
-    combined: dict[Any, Any] = {}
-    with explaining_keys():
+
+    def add(combined: Groups, rows: Pairs) -> None:
         for key, value in rows:
             if key in combined:
                 combined[key] = merge(combined[key], value)
             else:
                 combined[key] = value if create is None else create(value)
-    return list(combined.items())
+
+    return folded(Side(add, rows))
 
 
 def count_values(rows: Rows) -> Rows:
     """Count how often each row occurs."""
-    with explaining_keys():
-        return list(Counter(rows).items())
+
+    def add(counts: Groups, rows: Rows) -> None:
+        for row, count in Counter(rows).items():
+            counts[row] = counts.get(row, 0) + count
+
+    return folded(Side(add, rows, key=_itself))
 
 
 def sum_counts(rows: Pairs) -> Rows:
     """Add up the counts of each key."""
-    total: Counter[Any] = Counter()
-    for key, count in rows:
-        total[key] += count
-    return list(total.items())
+
+    def add(total: Groups, rows: Pairs) -> None:
+        for key, count in rows:
+            total[key] = total.get(key, 0) + count
+
+    return folded(Side(add, rows))
 
 
 def group_values(rows: Pairs) -> Rows:
     """Collect the values of each key into a list, in order."""
-    groups: dict[Any, list[Any]] = {}
-    with explaining_keys():
-        for key, value in rows:
-            groups.setdefault(key, []).append(value)
-    return list(groups.items())
+    return folded(Side(_append, rows))
 
 
 def cogroup_values(*sides: Pairs) -> Rows:
     """Give (key, (values of the first side, values of the second, …)) for every key."""
-    groups: dict[Any, tuple[list[Any], ...]] = {}
-    with explaining_keys():
-        for i, side in enumerate(sides):
-            for key, value in side:
+    return folded(*_sides(*sides))
+
+
+def _sides(*sides: Pairs) -> list[Side]:
+    def adding(side: int) -> Callable[[Groups, Pairs], None]:
+        def add(groups: Groups, rows: Pairs) -> None:
+            for key, value in rows:
                 if key not in groups:
                     groups[key] = tuple([] for _ in sides)
-                groups[key][i].append(value)
-    return list(groups.items())
+                groups[key][side].append(value)
+
+        return add
+
+    return [Side(adding(i), rows) for i, rows in enumerate(sides)]
+
+
+def _append(groups: Groups, rows: Pairs) -> None:
+    for key, value in rows:
+        groups.setdefault(key, []).append(value)
+
+
+def _itself(row: Any) -> Any:
+    return row
 
 
 def reduce_rows(function: Callable[[Any, Any], Any], rows: Rows) -> Rows:
@@ -143,6 +163,10 @@ def collect_table(rows: Rows) -> pa.Table | None:
     return as_table(collected) if collected else None
 
 
+def listed(function: Callable[[Rows], Rows], rows: Rows) -> list[Any]:
+    return list(function(rows))
+
+
 def for_each(function: Callable[[Any], Any], rows: Rows) -> None:
     deque(map(function, rows), maxlen=0)
 
@@ -181,13 +205,36 @@ def aggregated(zero: Any, function: Callable[[Any, Any], Any], rows: Rows) -> An
 
 
 def inner_join(here: Pairs, there: Pairs) -> Iterator[Any]:
-    table = dict(group_values(there))
-    return ((key, (value, other)) for key, value in here for other in table.get(key, ()))
+    return _joined(here, there, ())
 
 
 def left_join(here: Pairs, there: Pairs) -> Iterator[Any]:
-    table = dict(group_values(there))
-    return ((key, (value, other)) for key, value in here for other in table.get(key, (None,)))
+    return _joined(here, there, (None,))
+
+
+def _joined(here: Pairs, there: Pairs, missing: tuple[Any, ...]) -> Iterator[Any]:
+    """Join, with ``missing`` for the values there of a key that is only here: rows here stream
+    past a table of those there, unless memory does not hold that."""
+    there, gauge = iter(there), Gauge()
+    table: Groups = {}
+    with explaining_keys():
+        for portion in portions(there):
+            _append(table, portion)
+            if gauge.full():
+                return _joined_in_parts(table, here, there, missing)
+    return ((key, (value, other)) for key, value in here for other in table.get(key, missing))
+
+
+def _joined_in_parts(
+    table: Groups, here: Pairs, there: Pairs, missing: tuple[Any, ...]
+) -> Iterator[Any]:
+    left, right = _sides(here, there)
+    groups: Groups = {key: ([], values) for key, values in table.items()}
+    table.clear()
+    for key, (values, others) in parted(groups, [right, left]):
+        for value in values:
+            for other in others or missing:
+                yield key, (value, other)
 
 
 def right_join(here: Pairs, there: Pairs) -> Iterator[Any]:
@@ -202,13 +249,12 @@ def full_join(here: Pairs, there: Pairs) -> Iterator[Any]:
 
 
 def without_keys(here: Pairs, there: Pairs) -> Iterator[Any]:
-    known = {key for key, _ in there}
-    return ((key, value) for key, value in here if key not in known)
+    grouped = cogroup_values(here, there)
+    return ((key, value) for key, (left, right) in grouped if not right for value in left)
 
 
-def keys_of_both(here: Pairs, there: Pairs) -> list[Any]:
-    known = {key for key, _ in there}
-    return list(dict.fromkeys(key for key, _ in here if key in known))
+def keys_of_both(here: Pairs, there: Pairs) -> Iterator[Any]:
+    return (key for key, (left, right) in cogroup_values(here, there) if left and right)
 
 
 def zipped(here: Rows, there: Rows) -> Iterator[Any]:
@@ -219,14 +265,17 @@ def zipped(here: Rows, there: Rows) -> Iterator[Any]:
 # -- order, chance and numbers -------------------------------------------------------------------
 
 
-def sorted_rows(key: Callable[[Any], Any], reverse: bool, rows: Rows) -> list[Any]:
-    return sorted(rows, key=key, reverse=reverse)
-
-
 def sampled_keys(key: Callable[[Any], Any], count: int, rows: Rows) -> list[Any]:
-    """The keys of some rows, evenly over the partition."""
-    keys = list(map(key, rows))
-    return keys[:: max(1, len(keys) // count)]
+    """The keys of some rows, evenly over the partition: between ``count`` and twice as many, if
+    there are so many."""
+    keys: list[Any] = []
+    every = 1
+    for number, row in enumerate(rows):
+        if number % every == 0:
+            keys.append(key(row))
+            if len(keys) > 2 * count:
+                keys, every = keys[::2], 2 * every
+    return keys
 
 
 def range_bounds(keys: list[Any], partitions: int) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from livebatch.closures import Function, builtin, ship, ship_value
 from livebatch.rdd import functions as run
 from livebatch.rdd.elementwise import Elementwise
+from livebatch.rdd.external import sorted_rows
 from livebatch.rdd.operation import Shuffled, Zipped
 from livebatch.rdd.partitioner import Partitioner, by_range
 
@@ -190,7 +191,7 @@ class Keyed(Elementwise[T]):
             num_partitions: how many partitions the result has; as many as this one if not told.
         """
         count, key = num_partitions or self.num_partitions, ship(keyfunc)
-        sort = builtin(run.sorted_rows, key, not ascending)
+        sort = builtin(sorted_rows, key, not ascending)
         samples = self.run(builtin(run.sampled_keys, key, SAMPLED)) if count > 1 else []
         bounds = run.range_bounds([key for part in samples for key in part], count)
         divide = builtin(by_range, key, ship_value(bounds, "bounds"), ascending, count)

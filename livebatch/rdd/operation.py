@@ -255,11 +255,13 @@ class Shuffled(Operation, frozen=True):
         """Return whether the parent is divided this way already, so that nothing need move."""
         return self.by is not None and parents[0].partitioner == self.by
 
-    def divide(self, split: int, rows: Rows) -> list[Sequence[Any]]:
-        """Return the output of a map task: rows for each partition that comes out."""
-        if self.before is not None:
-            rows = load(self.before)(rows)
-        divided: list[Sequence[Any]] = load(self.bucketing)(list(rows))
+    def combine(self, rows: Rows) -> Rows:
+        """Return the rows of a map task that are to be divided."""
+        return rows if self.before is None else iter(load(self.before)(rows))
+
+    def divide(self, split: int, rows: list[Any]) -> list[Sequence[Any]]:
+        """Divide rows of a map task: some for each partition that comes out."""
+        divided: list[Sequence[Any]] = load(self.bucketing)(rows)
         first = -split % self.count if self.in_turn else 0
         return divided[first:] + divided[:first]
 
@@ -268,8 +270,7 @@ class Shuffled(Operation, frozen=True):
         return iter(load(self.after)(rows)) if self.after is not None else iter(rows)
 
     def compute_narrow(self, inputs: list[Rows]) -> Rows:
-        rows: Iterable[Any] = inputs[0] if self.before is None else load(self.before)(inputs[0])
-        return iter(load(self.after)(rows)) if self.after is not None else iter(rows)
+        return self.compute(0, [self.combine(inputs[0])])
 
 
 class Deferred(Operation, frozen=True):

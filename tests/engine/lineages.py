@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from livebatch.block import BlockRef, dumps
+from livebatch.block import BlockRef
+from livebatch.scratch import dumps
 from livebatch.closures import builtin
 from livebatch.engine.dag import Stage, plan_answer, plan_keep
 from livebatch.engine.scheduler import Command, JobSubmitted, Launch

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from livebatch.block import INLINE_LIMIT, BlockRef, Encoded, encode, read_rows
 from livebatch.engine import store as store_module
+from livebatch.engine.spill import write_all
 from livebatch.engine.store import MemoryStore, SharedMemoryStore
 from livebatch.errors import BlockLost, DefinitionError
 from tests.engine.blocks import MIB, block, content
@@ -238,6 +239,6 @@ def test_short_writes_lose_nothing(sizes: list[int], takes: list[int]) -> None:
 
     with tempfile.TemporaryFile() as file, pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "writev", short_writev)
-        store_module._write_all(file.fileno(), chunks)
+        write_all(file.fileno(), chunks)
         file.seek(0)
         assert file.read() == b"".join(chunks)

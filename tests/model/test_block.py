@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from livebatch.block import (
     BlockRef,
+    Pickled,
     as_table,
     encode,
-    encode_segments,
     encode_table,
     read_rows,
     read_table,
@@ -131,12 +131,20 @@ def test_arrow_only_where_it_is_exact(rows: list[Any], format: str) -> None:
     assert same(back(rows), rows)
 
 
-@given(st.lists(one_kind, min_size=1, max_size=5), st.booleans())
-def test_segments_come_back_each_for_itself(segments: list[list[Any]], inline: bool) -> None:
-    store = MemoryStore()
+@given(
+    st.integers(1, 5).flatmap(
+        lambda n: st.lists(st.lists(one_kind, min_size=n, max_size=n), min_size=1, max_size=4)
+    ),
+    st.booleans(),
+)
+def test_segments_come_back_each_for_itself(parts: list[list[list[Any]]], inline: bool) -> None:
+    store, pickled = MemoryStore(), Pickled(len(parts[0]))
+    for part in parts:
+        pickled.add(part)
+    segments = [[row for part in parts for row in part[i]] for i in range(len(parts[0]))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("livebatch.engine.store.INLINE_LIMIT", 1 << 30 if inline else -1)
-        ref = store.put(encode_segments(segments), "map")
+        ref = store.put(pickled.encoded(), "map")
     assert (ref.inline is not None) is inline
     assert ref.rows == sum(map(len, segments))
     assert same([read_rows(ref.at(i), store) for i in range(len(segments))], segments)
