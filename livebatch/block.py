@@ -216,8 +216,12 @@ def read_rows(ref: BlockRef, store: BlockStore) -> list[Any]:
 
 def read_parts(ref: BlockRef, store: BlockStore) -> Iterator[list[Any]]:
     """Yield the rows of a block, or of the segment that is meant, some at a time."""
-    data = store.get(ref)[ref.span()]
-    if ref.format == "arrow":
+    return decode(store.get(ref)[ref.span()], ref.format)
+
+
+def decode(data: memoryview, format: Format) -> Iterator[list[Any]]:
+    """Yield the rows that the data of a block hold, some at a time."""
+    if format == "arrow":
         yield from table_parts(_open(data))
         return
     while data:

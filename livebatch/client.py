@@ -13,11 +13,14 @@ from itertools import count
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from livebatch.closures import Function
+from livebatch.checkpoint import make_folder, readers, save
+from livebatch.closures import Function, builtin
 from livebatch.errors import EngineLost, NotRunning
 from livebatch.events import Batch, Batches, BatchSettled, Event, Message
 from livebatch.interval import Millis, to_datetime
 from livebatch.rdd import RDD, stored, to_lineage
+from livebatch.rdd.operation import PartitionsMapped, Read
+from livebatch.sources.files import within
 from livebatch.transport import Line, Subscriber
 from livebatch.wire import (
     Answers,
@@ -204,6 +207,7 @@ class ClientRunner:
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection, self._name = connection, name
         self._numbers = count(1)
+        self.checkpoint_dir: str | None = None
 
     @property
     def default_parallelism(self) -> int:
@@ -221,6 +225,14 @@ class ClientRunner:
         if reply.printed:
             print(reply.printed, end="")
         return [pickle.loads(result) for result in reply.results]
+
+    def checkpoint(self, rdd: RDD[Any]) -> None:
+        assert self.checkpoint_dir is not None
+        folder = make_folder(within(self.checkpoint_dir, f"rdd-{rdd.id}"))
+        saving = PartitionsMapped(builtin(save, folder), with_index=True)
+        rdd.to_be_saved = False
+        rdd.become(Read(readers(rdd.derive(saving).collect())))
+        rdd.saved_in = folder
 
     def release(self, rdd: RDD[Any]) -> None:
         self._connection.request(Release(rdd.id))

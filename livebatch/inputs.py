@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
 from livebatch import sources
+from livebatch.checkpoint import make_folder
 from livebatch.client import ClientRunner, Connection
 from livebatch.closures import builtin, ship_value
 from livebatch.interval import Millis
@@ -99,6 +101,27 @@ class Inputs:
         bounds = [len(rows) * i // count for i in range(count + 1)]
         slices = (rows[a:b] for a, b in pairwise(bounds))
         return RDD(Read(tuple(_rows(part) for part in slices)), runner=self.runner)
+
+    def set_checkpoint_dir(self, directory: str | Path) -> None:
+        """Say where RDDs are saved that `RDD.checkpoint` was called for.
+
+        Args:
+            directory: local, or a URI that pyarrow.fs understands; it is made if it is not there.
+
+        Raises:
+            SourceError: it cannot be made.
+
+        Example:
+            >>> from tempfile import TemporaryDirectory
+            >>> from livebatch.testing import ManualContext
+            >>> with TemporaryDirectory() as folder, ManualContext() as ssc:
+            ...     ssc.set_checkpoint_dir(folder)
+            ...     squares = ssc.parallelize(range(5)).map(lambda n: n * n)
+            ...     squares.checkpoint()
+            ...     squares.sum(), squares.is_checkpointed(), squares.collect()
+            (30, True, [0, 1, 4, 9, 16])
+        """
+        self.runner.checkpoint_dir = make_folder(directory)
 
     def text_file(
         self, path: str, min_partitions: int | None = None, encoding: str = "utf-8"

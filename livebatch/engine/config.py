@@ -31,9 +31,13 @@ class PlanOnly:
     """The runner of RDDs that only the engine sees: it knows how many partitions to make."""
 
     default_parallelism: int
+    checkpoint_dir: str | None = None
 
     def run(self, rdd: Any, action: Function, splits: Sequence[int] | None) -> list[Any]:
         raise NotRunning("the engine runs no actions itself")
+
+    def checkpoint(self, rdd: Any) -> None:
+        raise NotRunning("the engine writes no checkpoints of RDDs itself")
 
     def release(self, rdd: Any) -> None:
         raise NotRunning("the engine releases what its streams persist itself")

@@ -38,6 +38,13 @@ class JobRunner(Protocol):
             JobFailed: a function of the user's raised.
         """
 
+    @property
+    def checkpoint_dir(self) -> str | None:
+        """Where RDDs are saved; None if nobody has said."""
+
+    def checkpoint(self, rdd: Any) -> None:
+        """Save an RDD, and have it read from there from now on."""
+
     def release(self, rdd: Any) -> None:
         """Forget the blocks of an RDD that was persisted."""
 
@@ -59,6 +66,8 @@ class Dataset(Generic[T]):
         self.runner: JobRunner | None = runner or next(known, None)
         self.id = id or f"{_process}.{next(_numbers)}"
         self.persisted = False
+        self.to_be_saved = False
+        self.saved_in: str | None = None
         self.label = f"RDD {self.id}"
         self._origin: tuple[AnyOperation, tuple[RDD[Any], ...]] | None = None
 
@@ -113,7 +122,21 @@ class Dataset(Generic[T]):
         """
         if self.runner is None:
             raise NotRunning("this RDD is not tied to an engine")
-        return self.runner.run(self, action, splits)
+        results = self.runner.run(self, action, splits)
+        if self.runner.checkpoint_dir is not None:
+            self._save_what_is_marked(self.runner)
+        return results
+
+    def _save_what_is_marked(self, runner: JobRunner) -> None:
+        stack: list[Dataset[Any]] = [self]
+        seen = {self.id}
+        while stack:
+            node = stack.pop()
+            if node.to_be_saved:
+                runner.checkpoint(node)
+            fresh = [parent for parent in node.parents if parent.id not in seen]
+            seen.update(parent.id for parent in fresh)
+            stack.extend(fresh)
 
     def __reduce__(self) -> NoReturn:
         raise ClosureError(

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any, TypeVar
 
 from livebatch.block import BlockRef, as_table
+from livebatch.errors import DefinitionError
 from livebatch.rdd.actions import Actions
 from livebatch.rdd.base import JobRunner
 from livebatch.rdd.operation import Stored
@@ -45,6 +46,29 @@ class RDD(Actions[T]):
         if self.runner is not None:
             self.runner.release(self)
         return self
+
+    def checkpoint(self) -> None:
+        """Have the rows saved in the context's checkpoint directory after the next job on them or
+        on what is computed from them, and read from there by later jobs: how they were computed is
+        forgotten then. That takes another job, so `persist` them first.
+
+        Raises:
+            DefinitionError: there is no such directory; see
+                `StreamingContext.set_checkpoint_dir`.
+        """
+        if self.runner is None or self.runner.checkpoint_dir is None:
+            raise DefinitionError(
+                "nobody has said where to save RDDs: call ssc.set_checkpoint_dir(folder) first"
+            )
+        self.to_be_saved = self.saved_in is None
+
+    def is_checkpointed(self) -> bool:
+        """Return whether the rows have been saved; see `checkpoint`."""
+        return self.saved_in is not None
+
+    def get_checkpoint_file(self) -> str | None:
+        """Return the folder in which the rows have been saved, if they have."""
+        return self.saved_in
 
     def __repr__(self) -> str:
         return f"<RDD {self.id}: {type(self.operation).__name__.lower()}>"

@@ -6,12 +6,14 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator
 from operator import add
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livebatch.errors import DefinitionError, JobFailed, SourceError
 from livebatch.testing import ManualContext
 
 ROWS = st.lists(st.integers(-9, 9), max_size=20)
@@ -107,3 +109,63 @@ def test_what_is_persisted_is_computed_once(ssc: Any) -> None:
     assert rdd.collect() == first
     rdd.unpersist()
     assert rdd.collect() != first
+
+
+# -- saved to files --------------------------------------------------------------------------
+
+
+@given(rows=st.lists(st.integers() | st.text() | st.tuples(st.none()), max_size=20), parts=PARTS)
+def test_a_checkpoint_cuts_lineage_and_keeps_rows(
+    ssc: Any, tmp_path_factory: Any, rows: Any, parts: int
+) -> None:
+    folder = tmp_path_factory.mktemp("saved")
+    ssc.set_checkpoint_dir(folder)
+    saved = ssc.parallelize(rows, parts).map(lambda row: [row])
+    saved.checkpoint()
+    after = saved.map(lambda row: row[0])
+    assert (saved.is_checkpointed(), saved.get_checkpoint_file()) == (False, None)
+    assert after.count() == len(rows)
+    assert saved.is_checkpointed()
+    assert saved.get_checkpoint_file() == f"{folder}/rdd-{saved.id}"
+    assert not saved.parents
+    assert after.collect() == rows
+    assert saved.glom().map(len).collect() == [
+        len(rows) * (i + 1) // parts - len(rows) * i // parts for i in range(parts)
+    ]
+
+
+def test_a_checkpoint_is_read_instead_of_computed_again(ssc: Any, tmp_path: Any) -> None:
+    calls = tmp_path / "calls"
+
+    def note(number: int) -> int:
+        with calls.open("a") as file:
+            file.write(f"{number}\n")
+        return number
+
+    ssc.set_checkpoint_dir(tmp_path.as_uri())
+    noted = ssc.parallelize(range(3), 1).map(note)
+    keyed = noted.map(lambda n: (n % 2, n)).reduce_by_key(add)
+    noted.persist().checkpoint()
+    assert dict(keyed.collect()) == {0: 2, 1: 1}
+    before = calls.read_text()
+    assert before == "0\n1\n2\n"
+    noted.unpersist()
+    assert (noted.collect(), dict(keyed.collect())) == ([0, 1, 2], {0: 2, 1: 1})
+    assert calls.read_text() == before
+
+
+def test_a_checkpoint_that_is_gone_is_named(ssc: Any, tmp_path: Any) -> None:
+    ssc.set_checkpoint_dir(tmp_path)
+    saved = ssc.parallelize(range(3), 1)
+    saved.checkpoint()
+    assert saved.count() == 3
+    Path(saved.get_checkpoint_file(), "part-00000.arrow").unlink()
+    with pytest.raises(JobFailed, match=r"cannot read .*part-00000\.arrow \(no such file"):
+        saved.count()
+
+
+def test_a_checkpoint_needs_a_place() -> None:
+    with ManualContext() as ssc, pytest.raises(DefinitionError, match="set_checkpoint_dir"):
+        ssc.parallelize([1]).checkpoint()
+    with ManualContext() as ssc, pytest.raises(SourceError, match="cannot make the folder"):
+        ssc.set_checkpoint_dir("/dev/null/saved")
