@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from itertools import count
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -18,14 +19,17 @@ from livebatch.closures import Function, builtin
 from livebatch.errors import EngineLost, NotRunning
 from livebatch.events import Batch, Batches, BatchSettled, Event, Message
 from livebatch.interval import Millis, to_datetime
+from livebatch.jobbar import JobBar, terminal_bar
 from livebatch.rdd import RDD, stored, to_lineage
 from livebatch.rdd.operation import PartitionsMapped, Read
 from livebatch.sources.files import within
 from livebatch.transport import Line, Subscriber
 from livebatch.wire import (
     Answers,
+    AskProgress,
     CancelJob,
     Hello,
+    Ok,
     Release,
     RunJob,
     Settled,
@@ -47,8 +51,12 @@ class Connection(Protocol):
     def parallelism(self) -> int:
         """How many partitions the engine makes when not told."""
 
-    def request(self, message: Message) -> Message:
+    def request(self, message: Message, waiting: Callable[[], None] | None = None) -> Message:
         """Send a request and return the reply.
+
+        Args:
+            message: the request.
+            waiting: called now and then until the reply is there, where that takes time.
 
         Raises:
             LivebatchError: the engine refuses, with the class and message it refuses with.
@@ -142,7 +150,7 @@ class RemoteConnection:
         assert self._welcome is not None
         return self._welcome.parallelism
 
-    def request(self, message: Message) -> Message:
+    def request(self, message: Message, waiting: Callable[[], None] | None = None) -> Message:
         line = getattr(self._local, "line", None)
         if line is None:
             hello = Hello("client", self._name, os.getpid())
@@ -152,7 +160,7 @@ class RemoteConnection:
             assert received is not None
             assert isinstance(received[1], Welcome)
             self._welcome = received[1]
-        return checked(line.request(message))
+        return checked(line.request(message, waiting))
 
     def listen(self, listener: Listener, apart: bool = False) -> Callable[[], None]:
         courier = Courier(listener) if apart else None
@@ -202,11 +210,16 @@ class RemoteConnection:
 
 
 class ClientRunner:
-    """Carries out RDD actions by asking an engine."""
+    """Carries out RDD actions by asking an engine.
+
+    Attributes:
+        bar: makes the progress bar of a job that takes its time; see `JobBar`.
+    """
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection, self._name = connection, name
         self._numbers = count(1)
+        self.bar: Callable[..., Any] = terminal_bar
         self.checkpoint_dir: str | None = None
 
     @property
@@ -216,15 +229,24 @@ class ClientRunner:
     def run(self, rdd: RDD[Any], action: Function, splits: Sequence[int] | None) -> list[Any]:
         job = f"{self._name}.job{next(self._numbers)}"
         chosen = None if splits is None else tuple(splits)
+        bar = JobBar(partial(self._progress, job), self.bar)
         try:
-            reply = self._connection.request(RunJob(job, to_lineage(rdd), action, chosen))
+            reply = self._connection.request(RunJob(job, to_lineage(rdd), action, chosen), bar)
         except KeyboardInterrupt:
             self._connection.request(CancelJob(job))
             raise
+        finally:
+            bar.close()
         assert isinstance(reply, Answers)
         if reply.printed:
             print(reply.printed, end="")
         return [pickle.loads(result) for result in reply.results]
+
+    def _progress(self, job: str) -> tuple[int, int]:
+        reply = self._connection.request(AskProgress(job))
+        assert isinstance(reply, Ok)
+        done, total = reply.value
+        return done, total
 
     def checkpoint(self, rdd: RDD[Any]) -> None:
         assert self.checkpoint_dir is not None

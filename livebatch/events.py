@@ -100,7 +100,23 @@ class StreamRemoved(Message, frozen=True):
 
 
 class StreamStatus(msgspec.Struct, frozen=True):
-    """How one named stream is doing."""
+    """How one named stream is doing.
+
+    Attributes:
+        slide: how often it has a batch.
+        batches: how many have settled.
+        rows: in the newest batch.
+        last: the time of the newest batch.
+        delay: milliseconds from its batch time to when it settled.
+        bad: records left out so far.
+        error: why the newest batch failed, if it did.
+        source: how its source is doing, if it is one.
+        retained: how many batches are kept.
+        retain: how long they are.
+        first: the time of the oldest batch kept.
+        nbytes: what those kept take, in memory or, before compression, on disk.
+        notes: what the client that defined it has noted.
+    """
 
     name: str
     slide: Millis
@@ -113,6 +129,8 @@ class StreamStatus(msgspec.Struct, frozen=True):
     source: str = ""
     retained: int = 0
     retain: Millis = 0
+    first: Millis | None = None
+    nbytes: int = 0
     notes: dict[str, str] = {}
 
 

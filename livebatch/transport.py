@@ -127,6 +127,10 @@ class Hub:
         self._context.destroy(linger=0)
 
 
+IMPATIENCE = 0.25
+"""Seconds between two calls of a function that passes the time until a reply comes."""
+
+
 class Line:
     """A line to a hub, for use by one thread.
 
@@ -143,6 +147,8 @@ class Line:
         self._channel = Channel()
         self._alive = alive
         self._requests = 0
+        self._awaited: set[bytes] = set()
+        self._replies: dict[bytes, AnyMessage] = {}
         self.send(hello)
 
     def send(self, message: Message, tag: bytes = b"") -> None:
@@ -163,23 +169,36 @@ class Line:
         tag, *frames = self._socket.recv_multipart()
         return tag, unpack(frames)
 
-    def request(self, message: Message) -> AnyMessage:
+    def request(self, message: Message, waiting: Callable[[], None] | None = None) -> AnyMessage:
         """Send a request and return its reply.
+
+        Args:
+            message: the request.
+            waiting: called now and then until the reply is there; it may make requests too.
 
         Raises:
             EngineLost: the engine is gone.
         """
         self._requests += 1
         tag = str(self._requests).encode()
+        self._awaited.add(tag)
         self.send(message, tag)
-        while True:
-            received = self.receive()
-            if received is None or received[0] != tag:
-                continue
-            if not isinstance(received[1], SendAgain):
-                return received[1]
-            self._channel = Channel()
-            self.send(message, tag)
+        try:
+            while isinstance(reply := self._reply(tag, waiting), SendAgain):
+                self._channel = Channel()
+                self.send(message, tag)
+            return reply
+        finally:
+            self._awaited.discard(tag)
+
+    def _reply(self, tag: bytes, waiting: Callable[[], None] | None) -> AnyMessage:
+        while tag not in self._replies:
+            received = self.receive(None if waiting is None else IMPATIENCE)
+            if received is not None and received[0] in self._awaited:
+                self._replies[received[0]] = received[1]
+            elif received is None and waiting is not None:
+                waiting()
+        return self._replies.pop(tag)
 
     def close(self, linger: float = 0) -> None:
         """Hang up, after so many seconds at most for what is still to be sent."""

@@ -233,6 +233,12 @@ class CancelJob(Message, frozen=True):
     id: str
 
 
+class AskProgress(Message, frozen=True):
+    """Ask how many tasks of a job are done and how many there are; the reply is an `Ok`."""
+
+    job: str
+
+
 class Release(Message, frozen=True):
     """Forget the blocks of an RDD that a client had persisted."""
 
@@ -299,7 +305,7 @@ class Refused(Message, frozen=True):
 AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
-    | KeepCode | SendAgain | Resize | Release
+    | KeepCode | SendAgain | Resize | Release | AskProgress
     | Offer | Status | Ok | Answers | Refused | Event | EngineStatus | Batches
 )  # fmt: skip
 

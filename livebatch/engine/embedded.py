@@ -60,7 +60,7 @@ class Stepped:
         """Have the driver's functions use this runner for their RDDs' actions."""
         self.driver.runner = runner
 
-    def request(self, message: Message) -> Message:
+    def request(self, message: Message, waiting: Callable[[], None] | None = None) -> Message:
         """Carry out a request, running the engine until there is a reply."""
         replies: list[Message] = []
         self._service.handle(message, replies.append)

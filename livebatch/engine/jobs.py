@@ -90,6 +90,10 @@ class Jobs:
         """How many jobs and calls are under way."""
         return len(self._jobs) + len(self._calls)
 
+    def progress(self, job: str) -> tuple[int, int]:
+        """Return how many tasks of a job are done, and how many are known of."""
+        return self._scheduler.progress(job)
+
     def rdds(self) -> list[RDD[Any]]:
         """Return the RDDs that jobs and calls under way are about."""
         called = [rdd for call in self._calls.values() for rdd in call.known.values()]

@@ -77,5 +77,7 @@ class Progress:
             source=source,
             retained=len(self.settled),
             retain=self.output.retain,
+            first=self.settled[0][0].time if self.settled else None,
+            nbytes=sum(block.nbytes for batch, _ in self.settled for block in batch.blocks),
             notes=self.output.notes,
         )

@@ -171,6 +171,12 @@ class Scheduler:
         """How many tasks run."""
         return len(self._running)
 
+    def progress(self, job: str) -> tuple[int, int]:
+        """Return how many tasks of a job are done, and how many there are; none if it is over."""
+        stages = self._jobs[job].event.stages if job in self._jobs else ()
+        done = sum(len(self._stages[stage.id].done) for stage in stages)
+        return done, sum(len(stage.splits) for stage in stages)
+
     def handle(self, event: Event) -> list[Command]:
         """Take note of what happened and return what is to be done."""
         match event:

@@ -17,6 +17,7 @@ from livebatch.rdd import RDD, Lineage, ancestors, from_lineage
 from livebatch.rdd.operation import Stored
 from livebatch.wire import (
     Answers,
+    AskProgress,
     CancelJob,
     Define,
     Discard,
@@ -78,6 +79,8 @@ class Service:
                 self._release(request.rdd)
             case CancelJob():
                 engine.jobs.cancel(request.id)
+            case AskProgress():
+                return Ok(engine.jobs.progress(request.job))
             case Settled():
                 progress = engine.progress_of(request.output)
                 found = progress.between(request.after, request.until, request.limit)

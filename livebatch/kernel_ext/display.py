@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from livebatch.engine.runtime import ConnectionFile
 from livebatch.events import EngineStatus, StreamStatus
-from livebatch.interval import format_millis
+from livebatch.interval import format_millis, to_datetime
 from livebatch.kernel_ext.status import clock, counted, milliseconds, nbytes
 
 _LEFT = ' style="text-align: left"'
@@ -73,6 +74,31 @@ def engine_table(status: EngineStatus) -> Grid:
     return Grid((), rows)
 
 
+def engines_table(
+    engines: Sequence[tuple[ConnectionFile, EngineStatus | None]], mine: str | None
+) -> Grid:
+    """Return the engines that run.
+
+    Args:
+        engines: each with how it is doing, if it says.
+        mine: the name of the notebook's own.
+    """
+    names = ("engine", "", "since", "pid", "batch", "workers", "streams")
+    rows = [
+        (
+            engine.name,
+            "this notebook's" if engine.name == mine else "",
+            f"{to_datetime(engine.started):%Y-%m-%d %H:%M:%S}",
+            str(engine.owner.pid),
+            format_millis(status.batch) if status else "–",
+            str(len(status.workers)) if status else "–",
+            (", ".join(sorted(s.name for s in status.streams)) or "none yet") if status else "–",
+        )
+        for engine, status in engines
+    ]
+    return Grid(names, rows, frozenset({3, 5}))
+
+
 def stream_table(status: EngineStatus, sources: Mapping[str, str]) -> Grid:
     """Return how the named streams of an engine are doing.
 
@@ -80,10 +106,21 @@ def stream_table(status: EngineStatus, sources: Mapping[str, str]) -> Grid:
         status: of the engine.
         sources: for each stream how its sources are doing, where that is known.
     """
-    names = ("stream", "rows/s", "batches", "last batch", "delay", "bad", "source", "error")
+    names = (
+        "stream",
+        "rows/s",
+        "batches",
+        "last batch",
+        "delay",
+        "kept for",
+        "kept",
+        "bad",
+        "source",
+        "error",
+    )
     streams = sorted(status.streams, key=lambda stream: stream.name)
     rows = [_stream_row(stream, sources.get(stream.name, "")) for stream in streams]
-    return Grid(names, rows, frozenset({1, 2, 4, 5}), frozenset({7}))
+    return Grid(names, rows, frozenset({1, 2, 4, 5, 7}), frozenset({9}))
 
 
 def _stream_row(stream: StreamStatus, source: str) -> tuple[str, ...]:
@@ -97,4 +134,22 @@ def _stream_row(stream: StreamStatus, source: str) -> tuple[str, ...]:
             clock(stream.last),
             milliseconds(stream.delay),
         )
-    return (stream.name, *numbers, str(stream.bad), source or stream.source, stream.error or "")
+    return (
+        stream.name,
+        *numbers,
+        format_millis(stream.retain),
+        _kept(stream),
+        str(stream.bad),
+        source or stream.source,
+        stream.error or "",
+    )
+
+
+def _kept(stream: StreamStatus) -> str:
+    """Return which batches can be queried."""
+    if stream.first is None:
+        return "none yet"
+    return (
+        f"{counted(stream.retained, 'batch', 'batches')} from {clock(stream.first)} on, "
+        f"{nbytes(stream.nbytes)}"
+    )

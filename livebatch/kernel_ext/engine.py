@@ -6,11 +6,13 @@ import atexit
 from functools import partial
 
 from IPython.core.interactiveshell import InteractiveShell
+from tqdm.notebook import tqdm
 
-from livebatch.engine.runtime import list_engines
+from livebatch.engine.runtime import ConnectionFile, list_engines
 from livebatch.errors import EngineError, EngineLost, NameTaken, NotRunning
 from livebatch.events import EngineStatus
 from livebatch.interval import Millis, format_millis
+from livebatch.kernel_ext.display import Grid, engines_table
 from livebatch.kernel_ext.pump import Pump
 from livebatch.kernel_ext.status import counted
 from livebatch.kernel_ext.textlog import write
@@ -20,7 +22,7 @@ from livebatch.widgets import live
 
 NAME = "ssc"
 BATCH: Millis = 1000
-LINGER = "10m"
+LINGER: Millis = 600_000
 """How long an engine goes on for a notebook that is gone."""
 
 
@@ -43,6 +45,7 @@ class NotebookEngine:
         batch: Millis | None = None,
         workers: int | None = None,
         on_error: str = "skip",
+        linger: Millis | float | None = None,
     ) -> str:
         """Start an engine, call its context ``ssc``, and return a line that says so.
 
@@ -50,6 +53,8 @@ class NotebookEngine:
             batch: the batch interval, in milliseconds; 1 s if not told.
             workers: how many worker processes; as many as there are CPUs if not told.
             on_error: see `StreamingContext`.
+            linger: milliseconds that it goes on when all notebooks are gone; infinity: until it
+                is stopped; 10 minutes if not told.
 
         Raises:
             EngineError: one runs that is not like that.
@@ -62,10 +67,27 @@ class NotebookEngine:
             return _already(status, batch, workers)
         others = [engine.name for engine in list_engines()]
         batch = batch or BATCH
-        ssc = StreamingContext(batch / 1000, workers=workers, on_error=on_error, linger=LINGER)
+        alone = (LINGER if linger is None else linger) / 1000
+        ssc = StreamingContext(batch / 1000, workers=workers, on_error=on_error, linger=alone)
         self._take(ssc)
         hint = f"\n(others run too: {', '.join(others)}; %engine attach NAME)" if others else ""
         return f"engine started: {_what(ssc.status())}; its context is {NAME}{hint}"
+
+    def engines(self) -> Grid:
+        """Return the engines that run on this machine, and which of them is the notebook's."""
+        ssc = self._named()
+        mine = None if ssc is None else status_of(ssc)
+        found = [(engine, status_at(engine)) for engine in list_engines()]
+        return engines_table(found, mine.name if mine else None)
+
+    def resize(self, workers: int) -> str:
+        """Change the number of workers, and return a line that says so.
+
+        Raises:
+            NotRunning: there is no engine.
+        """
+        self.running().resize(workers)
+        return f"the engine now has {counted(workers, 'worker')}"
 
     def attach(self, name: str | None) -> StreamingContext:
         """Take up an engine that runs, and call its context ``ssc``.
@@ -170,7 +192,7 @@ class NotebookEngine:
             return
         self.close("this is the view of another engine's stream")
         self._ssc, self._pump = ssc, Pump(ssc, partial(render, shell=self._shell))
-        ssc.write = write
+        ssc.write, ssc.runner.bar = write, tqdm
         for name, panel in live().items():
             if name in ssc.streams:  # livebatch was loaded anew
                 self._pump.show(ssc.streams[name], panel.view, past=True)
@@ -182,6 +204,18 @@ def status_of(ssc: StreamingContext) -> EngineStatus | None:
         return ssc.status() if ssc.connection.alive() else None
     except EngineLost:
         return None
+
+
+def status_at(engine: ConnectionFile) -> EngineStatus | None:
+    """Return how any engine is doing; None if it is gone."""
+    try:
+        ssc = StreamingContext.attach(engine.name)
+    except (EngineLost, NotRunning):
+        return None
+    try:
+        return status_of(ssc)
+    finally:
+        ssc.detach()
 
 
 def _what(status: EngineStatus) -> str:

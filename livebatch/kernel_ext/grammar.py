@@ -9,6 +9,7 @@ from livebatch.widgets import kinds
 
 SUGGESTED = {
     "--batch": ("200ms", "500ms", "1s", "5s"),
+    "--linger": ("10m", "1h", "12h"),
     "--window": ("30s", "60s", "5m"),
     "--retain": ("10m", "1h"),
 }
@@ -23,11 +24,19 @@ def engine_options() -> Options:
     options.set_defaults(action="status")
     actions.add_parser("status", help="show its workers, streams and memory (what it does alone)")
     actions.add_parser("stop", help="stop it and its streams")
+    actions.add_parser("list", help="list the engines that run on this machine")
+    resize = actions.add_parser("resize", help="change the number of workers while it runs")
+    resize.add_argument("workers", metavar="WORKERS", type=count, help="how many")
     attach = actions.add_parser("attach", help="take up one that runs, with its streams")
     attach.add_argument("name", metavar="NAME", nargs="?", help="which (the only one)")
     start = actions.add_parser("start", help="start one and call its context ssc")
     start.add_argument("--batch", type=duration, help="the batch interval, such as 500ms (1s)")
     start.add_argument("--workers", type=count, help="worker processes (one for each CPU)")
+    alone = start.add_mutually_exclusive_group()
+    alone.add_argument(
+        "--linger", type=duration, help="how long it goes on when all notebooks are gone (10m)"
+    )
+    alone.add_argument("--detach", action="store_true", help="have it go on until it is stopped")
     start.add_argument(
         "--on-error",
         choices=("skip", "raise"),

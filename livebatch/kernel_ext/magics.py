@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -34,8 +35,13 @@ class StreamMagics(Magics):
             options = engine_options().read(line)
             match options.action:
                 case "start":
+                    linger = math.inf if options.detach else options.linger
                     start = self.notebook.start
-                    print(start(options.batch, options.workers, options.on_error))
+                    print(start(options.batch, options.workers, options.on_error, linger))
+                case "list":
+                    return self.notebook.engines()
+                case "resize":
+                    print(self.notebook.resize(options.workers))
                 case "stop":
                     print(self.notebook.stop())
                 case "attach":

@@ -47,14 +47,14 @@ def source_status(state: SourceState) -> tuple[str, Level] | None:
     return f"{state.state}: {state.detail}", "error" if state.state == "stopped" else "warn"
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str = "") -> str:
     """Write a number of things.
 
     Example:
-        >>> counted(1, "row"), counted(2000, "row")
-        ('1 row', '2,000 rows')
+        >>> counted(1, "row"), counted(2000, "row"), counted(2, "batch", "batches")
+        ('1 row', '2,000 rows', '2 batches')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def milliseconds(millis: Millis) -> str:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from livebatch import session
 from livebatch.engine.runtime import list_engines
 from livebatch.errors import EngineError, EngineLost
 from livebatch.kernel_ext import pump
+from livebatch.session import StreamingContext
 from livebatch.widgets import live
 from tests.helpers import eventually, free_port, line_server
 from tests.kernel_ext.notebook import Notebook, rows, said, trouble
@@ -56,6 +62,86 @@ def test_starting_an_engine_when_one_runs(notebook: Notebook) -> None:
     assert isinstance(ran.error, EngineError)
     assert "end it and its streams with %engine stop" in ran.text
     assert notebook.names["ssc"].status().pid == pid
+
+
+def test_the_engines_that_run(notebook: Notebook) -> None:
+    notebook.works(START)
+    mine = notebook.names["ssc"].status().name
+
+    def line_of(name: str) -> str:
+        lines = repr(notebook.works("%engine list").value).splitlines()
+        return next((line for line in lines if line.startswith(name)), "")
+
+    with StreamingContext("200ms", workers=1) as other:
+        other.register("numbers", other.queue_stream(default=[1]))
+        theirs = other.status().name
+        assert re.search(r"this notebook's .* 100ms +2  none yet$", line_of(mine))
+        assert re.search(r" 200ms +1  numbers$", line_of(theirs))
+        assert "this notebook's" not in line_of(theirs)
+    assert line_of(theirs) == ""
+
+
+def test_workers_come_and_go_while_it_runs(notebook: Notebook) -> None:
+    notebook.works(START)
+    ssc = notebook.names["ssc"]
+    assert notebook.works("%engine resize 1").text == "the engine now has 1 worker\n"
+    eventually(lambda: len(ssc.status().workers) == 1)
+    assert notebook.works("%engine resize 3").text == "the engine now has 3 workers\n"
+    assert len(ssc.status().workers) == 3
+    assert "is not a number of at least 1" in notebook.run("%engine resize 0").text
+
+
+@pytest.mark.parametrize(
+    ("options", "linger"), [("", 600), (" --linger 2h", 7200), (" --detach", math.inf)]
+)
+def test_how_long_an_engine_goes_on_alone(
+    notebook: Notebook, monkeypatch: pytest.MonkeyPatch, options: str, linger: float
+) -> None:
+    asked: list[Any] = []
+
+    def start(*args: Any) -> Any:
+        asked.append(args)
+        return connect(*args)
+
+    connect = session.connect
+    monkeypatch.setattr(session, "connect", start)
+    notebook.works(START + options)
+    assert asked[0][4] == linger
+
+
+def test_a_long_job_has_a_bar_while_it_runs(notebook: Notebook, tmp_path: Path) -> None:
+    notebook.works(START)
+    made: list[Bar] = []
+
+    class Bar:
+        def __init__(self, **options: Any) -> None:
+            self.seen: list[tuple[int, int]] = []
+            self.open = True
+            made.append(self)
+
+        def refresh(self) -> None:
+            self.seen.append((self.n, self.total))
+            (tmp_path / str(self.n)).touch()
+
+        def close(self) -> None:
+            self.open = False
+
+    notebook.names["ssc"].runner.bar = Bar
+    notebook.names["seen"] = tmp_path
+    notebook.works("short = ssc.parallelize(range(8), 8).count()")
+    assert made == []
+    ran = notebook.works(
+        "def wait_until_seen(n):\n"
+        "    while not (seen / str(n)).exists():\n"
+        "        pass\n"
+        "    return n\n"
+        "ssc.parallelize(range(4), 4).map(wait_until_seen).collect()"
+    )
+    assert ran.value == [0, 1, 2, 3]
+    [bar] = made
+    assert {total for _, total in bar.seen} == {4}
+    assert [n for n, _ in bar.seen] == sorted(n for n, _ in bar.seen)
+    assert not bar.open
 
 
 def test_a_cell_starts_an_engine_by_itself(notebook: Notebook) -> None:
