@@ -202,7 +202,10 @@ class Actions(Keyed[T]):
         tables = [t for t in self.run(builtin(run.collect_table)) if t is not None]
         if not tables:
             return as_table([])
-        return pa.concat_tables(tables, promote_options="permissive")
+        try:
+            return pa.concat_tables(tables, promote_options="permissive")
+        except pa.ArrowException:  # partitions whose columns have nothing in common
+            return as_table(self.collect())
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the rows as a DataFrame, with the columns of `to_arrow`."""

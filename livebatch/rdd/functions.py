@@ -254,7 +254,8 @@ def without_keys(here: Pairs, there: Pairs) -> Iterator[Any]:
 
 
 def keys_of_both(here: Pairs, there: Pairs) -> Iterator[Any]:
-    return (key for key, (left, right) in cogroup_values(here, there) if left and right)
+    grouped = cogroup_values(here, there)
+    return ((key, None) for key, (left, right) in grouped if left and right)
 
 
 def zipped(here: Rows, there: Rows) -> Iterator[Any]:

@@ -173,7 +173,8 @@ class Keyed(Elementwise[T]):
         """Return an RDD of the different rows that both have."""
         here: Keyed[Any] = self._apply(run.as_keys)
         there = other._apply(run.as_keys)
-        return here._together(run.keys_of_both, [there], num_partitions)
+        both: Keyed[Any] = here._together(run.keys_of_both, [there], num_partitions)
+        return both.keys()
 
     def subtract(self, other: RDD[T], num_partitions: int | None = None) -> RDD[T]:
         """Return the rows that the other RDD does not have."""

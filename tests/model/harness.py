@@ -27,7 +27,7 @@ def context(executor: Executor | None = None, on_error: str = "skip") -> Iterato
     ssc = ManualContext("1s", executor=executor, on_error=on_error)
     channel, request = Channel(), ssc.stepped.request
 
-    def send(message: Message) -> Message:
+    def send(message: Message, waiting: Any = None) -> Message:
         received: Any = unpack(channel.pack(message))
         return request(received)
 

@@ -86,7 +86,7 @@ JOINS: dict[Callable[..., Any], Callable[[list[Any], list[Any]], list[Any]]] = {
         *((k, (None, w)) for k, w in b if not there(a, k)),
     ],
     run.without_keys: lambda a, b: [(k, v) for k, v in a if not there(b, k)],
-    run.keys_of_both: lambda a, b: list({k for k, _ in a} & {k for k, _ in b}),
+    run.keys_of_both: lambda a, b: [(k, None) for k in {k for k, _ in a} & {k for k, _ in b}],
 }
 
 
