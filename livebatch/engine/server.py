@@ -12,7 +12,7 @@ from threading import Event as Flag
 import msgspec
 
 from livebatch._version import __version__
-from livebatch.clock import SystemClock, deadline
+from livebatch.clock import Clock, SystemClock, deadline
 from livebatch.closures import codes, digests
 from livebatch.engine.child import GRACE, Child
 from livebatch.engine.config import Config
@@ -78,6 +78,7 @@ class Server:
         start_driver: starts a driver, given the addresses for requests and for events.
         frees_code: whether to free code that streams need no more; not where the process has
             other users of it.
+        clock: the machine's if not given.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Server:
         settings: Settings,
         start_driver: Callable[[str, str], Child | None],
         frees_code: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         self._frees_code, self._code_limit = frees_code, CODE_LIMIT
         clean_stale()
@@ -107,7 +109,7 @@ class Server:
         self.log_path.unlink(missing_ok=True)
         self.engine = Engine(
             Config(settings.batch, settings.strict, settings.name),
-            SystemClock(),
+            clock or SystemClock(),
             self.executor,
             self._driver,
             FileLog(self.log_path),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
 from livebatch.block import BlockRef
-from livebatch.scratch import dumps
 from livebatch.closures import builtin
 from livebatch.engine.dag import Stage, plan_answer, plan_keep
 from livebatch.engine.scheduler import Command, JobSubmitted, Launch
@@ -14,6 +14,7 @@ from livebatch.operators.state import given_rows
 from livebatch.rdd import RDD
 from livebatch.rdd import functions as run
 from livebatch.rdd.operation import Read
+from livebatch.scratch import dumps
 from livebatch.wire import Answer, Divide, Done, Task
 
 COLLECT = builtin(run.collect_rows)
@@ -21,7 +22,9 @@ COLLECT = builtin(run.collect_rows)
 
 def source(*partitions: Sequence[Any], id: str | None = None) -> RDD[Any]:
     """An RDD with these partitions, read anew by every task."""
-    return RDD(Read(tuple(builtin(given_rows, list(rows)) for rows in partitions)), id=id)
+    return RDD(
+        Read(tuple(builtin(given_rows, pickle.dumps([*rows])) for rows in partitions)), id=id
+    )
 
 
 def kept(rdd: RDD[Any]) -> RDD[Any]:

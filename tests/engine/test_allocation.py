@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,7 @@ class Numbers:
         self.asked.append((offsets, time))
         if self.broken:
             raise SourceError("the server is down")
-        return [builtin(given_rows, [n]) for n in range(offsets or time, time)], time
+        return [builtin(given_rows, pickle.dumps([n])) for n in range(offsets or time, time)], time
 
 
 class Pushing:
@@ -81,7 +82,7 @@ def test_a_queue_may_give_all_that_is_in_it(allocator: Allocator) -> None:
 
 
 def test_an_empty_queue_gives_its_default(allocator: Allocator) -> None:
-    default = builtin(given_rows, [0])
+    default = builtin(given_rows, pickle.dumps([0]))
     stream = queue(default=default)
     allocator.keep_only([stream], 0)
     assert allocator.allocate(stream, 1000).operation == Read((default,))

@@ -18,7 +18,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livebatch.block import INLINE_LIMIT, BlockRef, Encoded, encode, read_rows
-from livebatch.engine import store as store_module
 from livebatch.engine.spill import write_all
 from livebatch.engine.store import MemoryStore, SharedMemoryStore
 from livebatch.errors import BlockLost, DefinitionError
