@@ -9,6 +9,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -127,6 +128,20 @@ def lab(arguments: tuple[str, ...]) -> None:
     """Open JupyterLab with livebatch; arguments are passed on to it."""
     root = ("--allow-root",) if hasattr(os, "getuid") and os.getuid() == 0 else ()
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *root, *arguments])
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("notebook", type=click.Path(exists=True, dir_okay=False))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def dashboard(notebook: str, arguments: tuple[str, ...]) -> None:
+    """Serve a notebook's views as an app, without its code; arguments are passed on to Voila.
+
+    Everyone who opens the app has a kernel of their own. For all to watch the same streams, have
+    the notebook attach to an engine (%engine attach NAME) instead of starting one.
+    """
+    if find_spec("voila") is None:
+        raise click.ClickException("this takes Voila: pip install 'livebatch[dashboard]'")
+    os.execv(sys.executable, [sys.executable, "-m", "voila", notebook, *arguments])
 
 
 class Finding(NamedTuple):
