@@ -46,6 +46,7 @@ class JobBar:
     def close(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
+            self._bar.n = self._bar.total  # one that is not full stays, in red
             self._bar.close()
 
 
