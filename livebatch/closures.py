@@ -108,14 +108,28 @@ def ship(function: Callable[..., Any] | Function) -> Function:
 
 def ship_value(value: Any, name: str) -> Code:
     """Return any picklable value in the form in which functions travel; `load` gives it back."""
+    return Code(codes.add(_dumped(value, name)), name)
+
+
+def ship_pickle(value: Any, name: str) -> Code:
+    """Return the pickle of a value in the form in which functions travel, for what must be new
+    at each use: functions may change it.
+
+    Raises:
+        ClosureError: it cannot be pickled.
+    """
+    return Code(codes.add(pickle.dumps(_dumped(value, name), protocol=5)), name)
+
+
+def _dumped(value: Any, name: str) -> bytes:
     _pickle_user_modules_by_value()
     try:
-        blob = cloudpickle.dumps(value, protocol=5)
+        blob: bytes = cloudpickle.dumps(value, protocol=5)
     except Exception as error:
         _explain(value, name, error)
     if len(blob) > LARGE:
         _warn_of_large(value, name, len(blob))
-    return Code(codes.add(blob), name)
+    return blob
 
 
 def builtin(function: Callable[..., Any], *args: Any) -> Builtin:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from livebatch import sources
 from livebatch.checkpoint import make_folder
 from livebatch.client import ClientRunner, Connection
-from livebatch.closures import builtin, ship_value
+from livebatch.closures import builtin, ship_pickle
 from livebatch.interval import Millis
 from livebatch.operators.state import given_rows
 from livebatch.rdd import RDD, to_lineage
@@ -162,4 +162,4 @@ class Inputs:
 
 
 def _rows(rows: Iterable[Any]) -> Any:
-    return builtin(given_rows, ship_value(list(rows), "local data"))
+    return builtin(given_rows, ship_pickle(list(rows), "local data"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from livebatch.closures import Function, builtin, ship, ship_value
+from livebatch.closures import Function, builtin, ship, ship_pickle
 from livebatch.interval import Millis
 from livebatch.rdd import RDD
 from livebatch.rdd import functions as run
@@ -64,9 +65,9 @@ def update_state(
     return [(key, state) for key, state in updated if state is not None]
 
 
-def given_rows(rows: Iterable[Any]) -> Iterable[Any]:
-    """Rows that were sent along."""
-    return rows
+def given_rows(pickled: bytes) -> Any:
+    """Rows that were sent along; new ones each time, since functions may change them."""
+    return pickle.loads(pickled)
 
 
 @operator
@@ -90,5 +91,5 @@ def update_state_by_key(
     """
     rows = None
     if initial is not None:
-        rows = builtin(given_rows, ship_value(list(initial), "the initial state"))
+        rows = builtin(given_rows, ship_pickle(list(initial), "the initial state"))
     return Updated([self], self.slide, ship(update_func), check_count(num_partitions), rows)

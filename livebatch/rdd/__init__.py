@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from livebatch.rdd.base import JobRunner
 from livebatch.rdd.dataset import RDD, stored
-from livebatch.rdd.lineage import Lineage, RDDRecord, ancestors, from_lineage, record, to_lineage
+from livebatch.rdd.lineage import (
+    Lineage,
+    RDDRecord,
+    ancestors,
+    from_lineage,
+    operations,
+    record,
+    to_lineage,
+)
 from livebatch.rdd.partitioner import Partitioner, stable_hash
 
 __all__ = [
@@ -15,6 +23,7 @@ __all__ = [
     "RDDRecord",
     "ancestors",
     "from_lineage",
+    "operations",
     "record",
     "stable_hash",
     "stored",

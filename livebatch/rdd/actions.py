@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from functools import reduce
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -116,7 +117,7 @@ class Actions(Keyed[T]):
         the results with ``comb_op``."""
         zero = ship_value(zero_value, "the zero value")
         parts = self.run(builtin(run.aggregated, zero, ship(seq_op)))
-        return reduce(comb_op, parts, zero_value)
+        return reduce(comb_op, parts, deepcopy(zero_value))
 
     # -- numbers -----------------------------------------------------------------------------
 
@@ -170,10 +171,13 @@ class Actions(Keyed[T]):
             the bounds and the counts, one fewer.
 
         Raises:
-            ValueError: the bounds do not rise, or there are fewer than two.
+            ValueError: the bounds do not rise, or there are fewer than two; or there are no rows
+                to find bounds for.
         """
         if isinstance(buckets, int):
             stats = self.stats()
+            if not stats.count():
+                raise ValueError("the RDD is empty")
             bounds: list[Any] = run.even_bounds(stats.min(), stats.max(), buckets)
         else:
             bounds = list(buckets)

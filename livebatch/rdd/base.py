@@ -104,6 +104,11 @@ class Dataset(Generic[T]):
         self._origin = None
         return True
 
+    def origins(self) -> list[tuple[AnyOperation, tuple[RDD[Any], ...]]]:
+        """Return how it is computed now and, where `restore` can bring that back, how it was."""
+        now = (self.operation, self.parents)
+        return [now] if self._origin is None else [now, self._origin]
+
     def derive(self, operation: AnyOperation, *others: RDD[Any]) -> Any:
         """Return the RDD that an operation makes of this one (and others)."""
         return type(self)(operation, [self, *others])  # type: ignore[list-item]

@@ -105,7 +105,7 @@ class Elementwise(Dataset[T]):
                 f"zip needs RDDs with the same number of partitions, not {self.num_partitions} "
                 f"and {other.num_partitions}"
             )
-        return self.derive(Zipped(builtin(run.zipped)), other)  # type: ignore[no-any-return]
+        return self.derive(Zipped(builtin(run.zipped), False), other)  # type: ignore[no-any-return]
 
     def zip_with_index(self) -> RDD[tuple[T, int]]:
         """Pair each row with its position; a job counts the rows of the partitions first."""

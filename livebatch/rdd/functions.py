@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from functools import reduce
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 import pyarrow as pa
@@ -283,7 +283,7 @@ def range_bounds(keys: list[Any], partitions: int) -> list[Any]:
     """Bounds that divide the keys into so many ranges of about equal size."""
     keys = sorted(keys)
     cuts = (keys[len(keys) * i // partitions] for i in range(1, partitions) if keys)
-    return list(dict.fromkeys(cuts))
+    return [cut for cut, _ in groupby(cuts)]
 
 
 def fresh_seed() -> int:

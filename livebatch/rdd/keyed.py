@@ -161,8 +161,8 @@ class Keyed(Elementwise[T]):
 
     def value_counts(self, num_partitions: int | None = None) -> RDD[tuple[T, int]]:
         """Return an RDD of (row, how often it occurs)."""
-        before, after = builtin(run.count_values), builtin(run.sum_counts)
-        return self._shuffle(num_partitions, before, after, None)
+        counts: Keyed[Any] = self._apply(run.count_values)  # by the row, not by its key
+        return counts._shuffle(num_partitions, None, builtin(run.sum_counts), None)
 
     def distinct(self, num_partitions: int | None = None) -> RDD[T]:
         """Return an RDD of the different rows."""

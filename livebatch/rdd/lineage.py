@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -37,6 +37,21 @@ def ancestors(rdd: RDD[Any]) -> list[RDD[Any]]:
             stack.append((node, True))
             stack.extend((parent, False) for parent in reversed(node.parents))
     return list(ordered.values())
+
+
+def operations(rdds: Iterable[RDD[Any]]) -> list[AnyOperation]:
+    """Return every operation by which RDDs are computed, or could be computed again."""
+    found: list[AnyOperation] = []
+    stack, seen = list(rdds), set[int]()
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        for operation, parents in node.origins():
+            found.append(operation)
+            stack.extend(parents)
+    return found
 
 
 def record(rdd: RDD[Any]) -> RDDRecord:

@@ -182,12 +182,13 @@ class Unioned(Operation, frozen=True):
 
 class Zipped(Operation, frozen=True):
     """Partitions of several parents, divided alike, combined: the function takes one iterator
-    for each parent and gives rows. Keys stay where they are."""
+    for each parent and gives rows, whose keys stay where they are if it ``preserves`` them."""
 
     function: Function
+    preserves: bool = True
 
     def partitioner(self, parents: Sequence[RDD[Any]]) -> Partitioner | None:
-        return parents[0].partitioner
+        return parents[0].partitioner if self.preserves else None
 
     def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
         return [(i, split) for i in range(len(parents))]

@@ -169,3 +169,55 @@ def test_a_checkpoint_needs_a_place() -> None:
         ssc.parallelize([1]).checkpoint()
     with ManualContext() as ssc, pytest.raises(SourceError, match="cannot make the folder"):
         ssc.set_checkpoint_dir("/dev/null/saved")
+
+
+# -- what once went wrong --------------------------------------------------------------------
+
+
+def test_rows_that_a_function_changes_are_whole_again_in_the_next_job(ssc: Any) -> None:
+    def grow(row: list[int]) -> list[int]:
+        row.append(row[0])
+        return row
+
+    rdd = ssc.parallelize([[1], [2]], 2).map(grow)
+    assert rdd.collect() == rdd.collect() == [[1, 1], [2, 2]]
+
+
+def test_aggregating_leaves_the_zero_value_alone(ssc: Any) -> None:
+    zero: list[int] = []
+    rdd = ssc.parallelize([1, 2, 3], 2)
+    assert sorted(rdd.aggregate(zero, lambda a, n: [*a, n], list.__iadd__)) == [1, 2, 3]
+    assert zero == []
+
+
+def test_rows_that_were_zipped_are_divided_by_nothing(ssc: Any) -> None:
+    rdd = ssc.parallelize([(n, n) for n in range(6)], 3).partition_by(3)
+    zipped = rdd.zip(rdd.map_values(str))  # the key is now a pair
+    other = ssc.parallelize([((n, n), n) for n in range(6)], 2)
+    assert zipped.join(other, 3).count() == 6
+
+
+def test_counts_of_rows_are_divided_by_the_row(ssc: Any) -> None:
+    pairs = [(n % 3, n) for n in range(9)]
+    counts = ssc.parallelize(pairs, 3).partition_by(3).value_counts(3)
+    other = ssc.parallelize([(pair, "x") for pair in pairs], 2)
+    assert counts.join(other, 3).count() == 9
+
+
+def test_sort_keys_need_no_hash(ssc: Any) -> None:
+    rdd = ssc.parallelize([3, 1, 2], 3).sort_by(lambda n: [n])
+    assert rdd.collect() == [1, 2, 3]
+
+
+def test_a_histogram_of_nothing_is_refused(ssc: Any) -> None:
+    with pytest.raises(ValueError, match="the RDD is empty"):
+        ssc.parallelize([]).histogram(2)
+
+
+def test_empty_rows_are_rows_of_a_table(ssc: Any) -> None:
+    assert ssc.parallelize([(), ()]).to_arrow().num_rows == 2
+    assert ssc.parallelize([{}, {}, {}]).to_arrow().num_rows == 3
+
+
+def test_columns_of_types_that_have_nothing_in_common(ssc: Any) -> None:
+    assert ssc.parallelize([1, "a"], 2).to_arrow()["value"].to_pylist() == ["1", "'a'"]
