@@ -140,6 +140,9 @@ class BlockStore(Protocol):
     def used(self) -> int:
         """Return how many bytes are taken up in memory."""
 
+    def ids(self) -> set[str]:
+        """Return the ids of the blocks in memory that do not travel inside their references."""
+
     def spill(self, ref: BlockRef) -> int:
         """Move a block to disk, if that can be; return how many bytes of memory that frees."""
 
@@ -254,11 +257,12 @@ def as_table(rows: Sequence[Any]) -> pa.Table:
 
 
 def _columns(rows: Sequence[Any]) -> tuple[list[str], list[list[Any]]]:
-    if all(isinstance(row, tuple) for row in rows) and len({len(row) for row in rows}) == 1:
+    # An empty tuple or dict has no columns, but is a row.
+    if all(isinstance(row, tuple) and row for row in rows) and len(set(map(len, rows))) == 1:
         columns = [list(column) for column in zip(*rows, strict=True)]
         names = getattr(rows[0], "_fields", None) or [f"_{i + 1}" for i in range(len(columns))]
         return list(names), columns
-    if all(isinstance(row, dict) for row in rows):
+    if all(isinstance(row, dict) for row in rows) and any(rows):
         keys = dict.fromkeys(key for row in rows for key in row)
         names = [str(key).encode("utf-8", "replace").decode() for key in keys]
         return names, [[row.get(key) for row in rows] for key in keys]

@@ -66,6 +66,12 @@ def stopwatch() -> float:
     return time.perf_counter()
 
 
+def cpu_stopwatch() -> float:
+    """Return a reading, in seconds of work of this thread, of which only differences mean
+    anything."""
+    return time.thread_time()
+
+
 def deadline(seconds: float | None) -> Deadline:
     """Return a deadline so many seconds from now; ``None`` never comes."""
     return Deadline(seconds)

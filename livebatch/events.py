@@ -47,7 +47,10 @@ class Batch(msgspec.Struct, frozen=True):
         blocks: where its rows are.
         rows: how many there are.
         delay: milliseconds from the batch time to when it settled.
+        began: milliseconds from the batch time to when its first task began.
         busy: milliseconds its tasks ran, added up.
+        read: records that its first tasks read, from sources and from stored batches; 0 where a
+            source does not tell.
         bad: records left out because a function raised on them.
         printed: what user code printed and logged in the workers.
     """
@@ -62,6 +65,8 @@ class Batch(msgspec.Struct, frozen=True):
     busy: Millis = 0
     bad: BadRecords | None = None
     printed: str = ""
+    began: Millis = 0
+    read: int = 0
 
 
 class Batches(Message, frozen=True):
@@ -99,6 +104,13 @@ class StreamRemoved(Message, frozen=True):
     name: str
 
 
+class StreamPaused(Message, frozen=True):
+    """A named stream was paused, or goes on."""
+
+    name: str
+    paused: bool
+
+
 class StreamStatus(msgspec.Struct, frozen=True):
     """How one named stream is doing.
 
@@ -106,15 +118,24 @@ class StreamStatus(msgspec.Struct, frozen=True):
         slide: how often it has a batch.
         batches: how many have settled.
         rows: in the newest batch.
+        rate: rows a second, over the last few seconds.
         last: the time of the newest batch.
         delay: milliseconds from its batch time to when it settled.
+        began: milliseconds from its batch time to when its first task began.
+        queued: how many batches are not done yet.
         bad: records left out so far.
+        failed: how many batches have failed.
         error: why the newest batch failed, if it did.
         source: how its source is doing, if it is one.
         retained: how many batches are kept.
         retain: how long they are.
         first: the time of the oldest batch kept.
         nbytes: what those kept take, in memory or, before compression, on disk.
+        spilled: how much of that is on disk.
+        keys, state: the number of keys and the bytes of the states it is computed by; None: it
+            is computed by none.
+        paused: the paused streams that it has no batches for want of, itself among them if it
+            is paused.
         notes: what the client that defined it has noted.
     """
 
@@ -131,6 +152,14 @@ class StreamStatus(msgspec.Struct, frozen=True):
     retain: Millis = 0
     first: Millis | None = None
     nbytes: int = 0
+    spilled: int = 0
+    rate: float = 0.0
+    began: Millis = 0
+    queued: int = 0
+    failed: int = 0
+    keys: int | None = None
+    state: int | None = None
+    paused: tuple[str, ...] = ()
     notes: dict[str, str] = {}
 
 
@@ -148,4 +177,4 @@ class EngineStatus(Message, frozen=True):
     name: str = ""
 
 
-Event: TypeAlias = BatchSettled | BatchFailed | SourceChanged | StreamRemoved
+Event: TypeAlias = BatchSettled | BatchFailed | SourceChanged | StreamRemoved | StreamPaused

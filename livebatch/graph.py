@@ -179,6 +179,19 @@ class Graph:
         self._drop_unused()
         self.version += 1
 
+    def pause(self, name: str, paused: bool, now: Millis) -> bool:
+        """Pause a named stream from the first batch after ``now``, or have it go on; return
+        whether that changes anything.
+
+        Raises:
+            NotRunning: there is no such stream.
+        """
+        pauses = self.named(name).pauses
+        if pauses.now == paused:
+            return False
+        (pauses.begin if paused else pauses.end)(now)
+        return True
+
     def discard(self, output_id: str) -> None:
         """Remove one output, and what nothing else needs."""
         self.outputs.pop(output_id, None)
@@ -221,6 +234,22 @@ class Graph:
         """The streams that are fed from outside."""
         return (node for node in self.nodes.values() if isinstance(node, Input))
 
+    def held_up_by(self, node: DStream[Any]) -> tuple[str, ...]:
+        """Return the names of the paused streams for want of which a stream has no batches: its
+        own, or those of streams it needs a batch of. A window goes on without."""
+        found: set[str] = set()
+        seen = {node.id}
+        stack = [node]
+        while stack:
+            current = stack.pop()
+            if current.pauses.now:
+                found.add(current.name or current.id)
+            elif not current.lookback:
+                fresh = [parent for parent in current.parents if parent.id not in seen]
+                seen.update(parent.id for parent in fresh)
+                stack.extend(fresh)
+        return tuple(sorted(found))
+
     # -- running it --------------------------------------------------------------------------
 
     def start(self, zero: Millis) -> None:
@@ -233,6 +262,9 @@ class Graph:
         """Return what is to be done at a batch time."""
         jobs = []
         for output in self.outputs.values():
+            owner = self._by_name(output.owner) if output.owner else None
+            if owner is not None and time in owner.pauses:
+                continue
             rdd = self.stream_of(output).rdd_at(time)
             if rdd is not None:
                 jobs.append(Job(output, time, rdd))

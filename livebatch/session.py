@@ -9,24 +9,22 @@ from contextlib import contextmanager
 from datetime import datetime
 from math import inf
 from threading import Event as Flag
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import livebatch.operators  # noqa: F401  (streams get their methods)
 from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
-from livebatch.clock import deadline
 from livebatch.closures import Function
-from livebatch.errors import DefinitionError, EngineLost, JobFailed, NotRunning
+from livebatch.errors import DefinitionError, NotRunning
 from livebatch.events import Batch, Batches, BatchFailed, EngineStatus, Event
-from livebatch.failure import Failure, describe, render
+from livebatch.failure import Failure, describe
 from livebatch.graph import NodeRecord, Output, records
-from livebatch.inputs import Inputs
 from livebatch.interval import Duration, Millis, to_millis
 from livebatch.launch import EngineKind, attach, connect
+from livebatch.life import Life
 from livebatch.operators.transform import Transformed, on_list
 from livebatch.rdd import RDD
 from livebatch.stream import DStream, check_count, check_name, lift, same_slide
-from livebatch.wire import Define, Remove, Resize, Settled, Start, Status, Stop
+from livebatch.wire import Define, Remove, Settled, Status
 
 if TYPE_CHECKING:
     from livebatch.sql import Result
@@ -36,7 +34,7 @@ PRINTED: Millis = 60_000
 FAILURES = 100
 
 
-class StreamingContext(Inputs):
+class StreamingContext(Life):
     """An engine, and the streams that are defined on it.
 
     Sources are methods: ``ssc.socket_text_stream("localhost", 9999)``; each file of
@@ -206,10 +204,6 @@ class StreamingContext(Inputs):
         self.streams.pop(name, None)
         self._unsubscribe(name)
 
-    def _unsubscribe(self, owner: str) -> None:
-        for subscription in self._subscriptions.pop(owner, []):
-            subscription.close()
-
     def add_output(self, stream: DStream[Any], function: Function) -> None:
         """Have a function called with (time, rdd) of every batch, in the driver process."""
         self._define(stream, Output(self._new_id(), _reference(stream), function, 0, None,
@@ -274,70 +268,7 @@ class StreamingContext(Inputs):
     def _new_id(self) -> str:
         return f"{self._id}.out{secrets.token_hex(3)}"
 
-    # -- life --------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Begin with the batches. Streams can be added, replaced and removed afterwards too."""
-        self.connection.request(Start())
-
-    def resize(self, workers: int) -> None:
-        """Change the number of workers; tasks under way are finished.
-
-        Raises:
-            DefinitionError: it is not at least 1.
-        """
-        if workers < 1:
-            raise DefinitionError(f"at least 1 worker is needed, not {workers}")
-        self.connection.request(Resize(workers))
-
-    def detach(self) -> None:
-        """Leave the engine running and hang up."""
-        if self._end():
-            self.connection.close()
-
-    def _end(self) -> bool:
-        """Listen no more; return whether this was the first time."""
-        if self._ended.is_set():
-            return False
-        self._ended.set()
-        self._hang_up()
-        for owner in list(self._subscriptions):
-            self._unsubscribe(owner)
-        return True
-
-    def stop(self, stop_gracefully: bool = False) -> None:
-        """Stop the engine.
-
-        Args:
-            stop_gracefully: receive no more, but finish all that was received.
-        """
-        if self._end():
-            self.connection.stop(Stop(stop_gracefully))
-
-    def await_termination(self, timeout: float | None = None) -> bool:
-        """Wait until the context is stopped.
-
-        Args:
-            timeout: at most so many seconds; None: for ever.
-
-        Returns:
-            whether it has stopped.
-
-        Raises:
-            JobFailed: a batch failed; later batches still run.
-            EngineLost: the engine is gone.
-        """
-        limit = deadline(timeout)
-        while not self._ended.is_set():
-            if self._failures:
-                raise JobFailed(render(self._failures.popleft()))
-            if not self.connection.alive():
-                raise EngineLost("the engine is gone; its log says why")
-            if limit.passed():
-                return False
-            left = limit.left()
-            self._ended.wait(0.1 if left is None else min(0.1, left))
-        return True
+    # -- questions ----------------------------------------------------------------------------
 
     def query(
         self,
@@ -376,17 +307,6 @@ class StreamingContext(Inputs):
     def _heard(self, event: Event) -> None:
         if isinstance(event, BatchFailed):
             self._failures.append(event.failure)
-
-    def __enter__(self) -> StreamingContext:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def _seconds(linger: Duration | None) -> float | None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from livebatch.closures import Function
 from livebatch.errors import ClosureError, DefinitionError, NotRunning
 from livebatch.interval import Duration, Millis, format_millis, to_millis
+from livebatch.pauses import Pauses
 from livebatch.rdd import RDD, JobRunner
 from livebatch.rdd.operation import Stored, Unioned
 
@@ -64,6 +65,7 @@ class DStream(Generic[T]):
             still remember theirs.
         name: what the user calls it.
         schema: the columns of its batches, where its source knows them.
+        pauses: when it computes no batches.
     """
 
     kinds: ClassVar[dict[str, type[DStream[Any]]]] = {}
@@ -88,6 +90,7 @@ class DStream(Generic[T]):
         self.start: Millis = 0
         self.remember: Millis = slide
         self.generated: dict[Millis, RDD[T]] = {}
+        self.pauses = Pauses()
 
     def compute(self, time: Millis) -> RDD[T] | None:
         """Return the RDD of a batch time."""
@@ -98,6 +101,8 @@ class DStream(Generic[T]):
         if time in self.generated:
             return self.generated[time]
         if (time <= self.start and not self.reaches_back) or (time - self.zero) % self.slide:
+            return None
+        if time in self.pauses:
             return None
         rdd = self.compute(time)
         if rdd is not None:
@@ -142,6 +147,7 @@ class DStream(Generic[T]):
 
     def forget_before(self, time: Millis) -> list[RDD[Any]]:
         """Drop and return the batches that are no longer remembered at a time."""
+        self.pauses.forget_before(time - self.remember)
         old = [t for t in self.generated if t <= time - self.remember]
         recent = [rdd for t, rdd in self.generated.items() if t > time - self.remember]
         if self.cuts_lineage and not any(isinstance(rdd.operation, Stored) for rdd in recent):

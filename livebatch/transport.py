@@ -51,6 +51,7 @@ class Hub:
         self._poller.register(self._router, zmq.POLLIN)
         self._channels: dict[Peer, Channel] = {}
         self._roles: dict[Peer, str] = {}
+        self._names: dict[Peer, str] = {}
         self._handlers: dict[str, Handler] = {}
         self._watched: dict[int, Callable[[], None]] = {}
 
@@ -79,10 +80,10 @@ class Hub:
             return False
         return True
 
-    def keep_code(self, role: str, digests: set[str]) -> None:
-        """Have the peers of a role free all code but this."""
+    def keep_code(self, role: str, digests: set[str], name: str = "") -> None:
+        """Have the peers of a role, those of a name if it has several, free all code but this."""
         for peer, known in list(self._roles.items()):
-            if known == role:
+            if known == role and self._names[peer] == name:
                 self.send(peer, KeepCode(tuple(digests)))
                 self._channels[peer].keep_only(digests)
 
@@ -90,6 +91,7 @@ class Hub:
         """Drop what is known of a peer that is gone."""
         self._channels.pop(peer, None)
         self._roles.pop(peer, None)
+        self._names.pop(peer, None)
 
     def publish(self, event: Event) -> None:
         """Send an event to whoever listens; it may be dropped."""
@@ -117,7 +119,7 @@ class Hub:
                     _log.warning("passed over a message that is none: %s", error)
                     continue
                 if isinstance(message, Hello):
-                    self._roles[peer] = message.role
+                    self._roles[peer], self._names[peer] = message.role, message.name
                 handler = self._handlers.get(self._roles.get(peer, ""))
                 if handler is not None:
                     handler(peer, tag, message)
@@ -155,6 +157,10 @@ class Line:
         """Send a message."""
         self._socket.send_multipart([tag, *self._channel.pack(message)])
 
+    def forget(self) -> None:
+        """Take it that the hub has none of the code that was sent to it."""
+        self._channel = Channel()
+
     def receive(self, timeout: float | None = None) -> tuple[bytes, AnyMessage] | None:
         """Return the next message with its tag; None if none comes in so many seconds.
 
@@ -185,7 +191,7 @@ class Line:
         self.send(message, tag)
         try:
             while isinstance(reply := self._reply(tag, waiting), SendAgain):
-                self._channel = Channel()
+                self.forget()
                 self.send(message, tag)
             return reply
         finally:

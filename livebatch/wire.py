@@ -212,6 +212,13 @@ class Stop(Message, frozen=True):
     graceful: bool = False
 
 
+class Pause(Message, frozen=True):
+    """Pause a named stream from the next batch on, or have it go on."""
+
+    name: str
+    paused: bool = True
+
+
 class Resize(Message, frozen=True):
     """Change the number of workers."""
 
@@ -305,7 +312,7 @@ class Refused(Message, frozen=True):
 AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
-    | KeepCode | SendAgain | Resize | Release | AskProgress
+    | KeepCode | SendAgain | Pause | Resize | Release | AskProgress
     | Offer | Status | Ok | Answers | Refused | Event | EngineStatus | Batches
 )  # fmt: skip
 

@@ -17,17 +17,18 @@ from livebatch.engine.driver import Driver
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.jobs import Job, Jobs
 from livebatch.engine.log import Allocated, BatchLog, NotSettled, Settled
-from livebatch.engine.progress import Progress
+from livebatch.engine.progress import Progress, blocks_of, settled_batch
+from livebatch.engine.relief import relieve
+from livebatch.engine.report import stream_status
 from livebatch.engine.scheduler import JobDone
 from livebatch.errors import NotRunning
 from livebatch.events import (
-    BadRecords,
-    Batch,
     BatchFailed,
     BatchSettled,
     Event,
     SourceChanged,
     SourceState,
+    StreamPaused,
     StreamRemoved,
     StreamStatus,
 )
@@ -35,14 +36,11 @@ from livebatch.failure import Failure
 from livebatch.graph import Graph, Output, upstream
 from livebatch.graph import Job as OutputJob
 from livebatch.interval import Millis
-from livebatch.rdd import RDD, ancestors
+from livebatch.rdd import RDD, ancestors, operations
 from livebatch.rdd.operation import Stored
 from livebatch.stream import Input
 
 BATCH, AD_HOC = 0, 1
-
-FULL, RELIEVED = 0.8, 0.6
-"""Past the first share of the budget, old batches go to disk until the second is reached."""
 
 
 class Receivers(Protocol):
@@ -108,6 +106,15 @@ class Engine:
         self.graph.remove(name)
         self._graph_changed()
         self._publish(StreamRemoved(name))
+
+    def pause(self, name: str, paused: bool) -> None:
+        """Pause a named stream from the next batch on, or have it go on.
+
+        Raises:
+            NotRunning: there is no such stream.
+        """
+        if self.graph.pause(name, paused, self._now()):
+            self._publish(StreamPaused(name, paused))
 
     def discard(self, output: str) -> None:
         """Remove an output."""
@@ -179,8 +186,12 @@ class Engine:
     def _begin(self, time: Millis) -> None:
         inputs = list(self.graph.inputs)
         for node in inputs:
-            node.allocated[time] = self._allocate(node, time)
-        made = {node.id: ids_of(node.allocated[time]) for node in inputs}
+            rdd = self._allocate(node, time)
+            if time in node.pauses:
+                self.jobs.delete(blocks_of(rdd))
+            else:
+                node.allocated[time] = rdd
+        made = {n.id: ids_of(n.allocated[time]) for n in inputs if time in n.allocated}
         self.log.append(Allocated(time, self.graph.version, made))
         for node in inputs:
             node.rdd_at(time)
@@ -209,8 +220,10 @@ class Engine:
         id, function = _job_id(job), job.output.function
         if function is None:
             strict, urgency = self.config.strict, (BATCH, job.time)
-            self.jobs.run(Job(id, job.rdd, None, settled, failed, None, urgency, strict))
+            begun = partial(progress.begin, self.clock)
+            self.jobs.run(Job(id, job.rdd, None, settled, failed, None, urgency, strict, begun))
             return
+        progress.begin(self.clock)
         self.jobs.call(
             id,
             function,
@@ -221,21 +234,7 @@ class Engine:
         )
 
     def _settled(self, progress: Progress, job: OutputJob, done: JobDone) -> None:
-        operation = job.rdd.operation
-        blocks = operation.blocks if isinstance(operation, Stored) else ()
-        refs = tuple(block for split in blocks for block in split)
-        batch = Batch(
-            output=job.output.id,
-            name=job.output.name,
-            time=job.time,
-            rdd=job.rdd.id,
-            blocks=refs,
-            rows=sum(block.rows for block in refs),
-            delay=self.clock.now() - job.time,
-            busy=round(done.seconds * 1000),
-            bad=_merge(done.bad),
-            printed=done.printed,
-        )
+        batch = settled_batch(job, done, progress.begin(self.clock), self.clock.now())
         progress.finished(batch, job.rdd)
         self._publish(BatchSettled(batch))
         self._close(job.time)
@@ -286,24 +285,14 @@ class Engine:
             if rdd.id not in needed:
                 self.jobs.delete(_own_blocks(rdd))
         self._condemned = [rdd for rdd in self._condemned if rdd.id in needed]
-        self._relieve()
-
-    def _relieve(self) -> None:
-        """Move old settled batches to disk if memory runs short."""
-        store = self.executor.store
-        excess = store.used() - int(store.budget * RELIEVED)
-        if excess <= store.budget * (FULL - RELIEVED):
-            return
         kept = [item for p in self._progress.values() for item in list(p.settled)[:-1]]
-        freed = 0
-        for batch, _ in sorted(kept, key=lambda item: item[0].time):
-            freed += sum(store.spill(block) for block in batch.blocks)
-            if freed >= excess:
-                break
+        relieve(self.executor.store, [batch for batch, _ in kept])
 
     def _needed(self) -> set[str]:
-        """Return the ids of all RDDs that the jobs to be done come from."""
+        """Return the ids of all RDDs that the jobs to be done come from, and of the newest batches,
+        which stay however old they are."""
         waiting = [job.rdd for p in self._progress.values() for job in p.unfinished()]
+        waiting += [p.settled[-1][1] for p in self._progress.values() if p.settled]
         return {node.id for rdd in (*waiting, *self.jobs.rdds()) for node in ancestors(rdd)}
 
     def _cuts_lineage(self, rdd: RDD[Any]) -> bool:
@@ -338,9 +327,9 @@ class Engine:
         known = [rdd for node in nodes for rdd in node.generated.values()]
         known += [*self.jobs.rdds(), *self.allocator.waiting()]
         known += [job.rdd for p in self._progress.values() for job in p.unfinished()]
-        operations = {node.id: node.operation for rdd in known for node in ancestors(rdd)}
         params = [node.params for node in nodes]
-        return set(digests([*operations.values(), *params, *self.graph.outputs.values()]))
+        outputs = self.graph.outputs.values()
+        return set(digests([*operations(known), *params, *outputs, *self.jobs.under_way()]))
 
     # -- questions ---------------------------------------------------------------------------
 
@@ -364,8 +353,15 @@ class Engine:
 
     def streams(self) -> tuple[StreamStatus, ...]:
         """Return how the named streams are doing."""
+        known = self.executor.store.ids()
+
+        def in_memory(block: BlockRef) -> bool:
+            return block.inline is not None or block.id in known
+
         named = [p for p in self._progress.values() if p.output.name]
-        return tuple(p.status(self._source_of(p.output)) for p in named)
+        return tuple(
+            stream_status(p, self.graph, self._source_of(p.output), in_memory) for p in named
+        )
 
     def _source_of(self, output: Output) -> str:
         state = self._source_states.get(self.graph.stream_of(output).id)
@@ -379,16 +375,6 @@ def _job_id(job: OutputJob) -> str:
 def _own_blocks(rdd: RDD[Any]) -> list[BlockRef]:
     """Return the blocks that were written for a stream's batch (not those of other streams that
     it passes on)."""
-    if not isinstance(rdd.operation, Stored):
-        return []
     owner = rdd.id.partition("@")[0]
     prefixes = (f"{owner}@", f"{owner}-")
-    return [b for split in rdd.operation.blocks for b in split if b.id.startswith(prefixes)]
-
-
-def _merge(bad: Sequence[BadRecords]) -> BadRecords | None:
-    if not bad:
-        return None
-    samples = tuple(sample for records in bad for sample in records.samples)
-    count, seen = sum(b.count for b in bad), sum(b.seen for b in bad)
-    return BadRecords(count, seen, samples[:100])
+    return [block for block in blocks_of(rdd) if block.id.startswith(prefixes)]

@@ -14,6 +14,7 @@ from livebatch.engine.driver import Driver
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.scheduler import Event as SchedulerEvent
 from livebatch.engine.scheduler import (
+    JobBegun,
     JobCancelled,
     JobDone,
     JobGivenUp,
@@ -28,7 +29,7 @@ from livebatch.engine.scheduler import (
 from livebatch.failure import Failure, describe
 from livebatch.rdd import RDD, ancestors, from_lineage, to_lineage
 from livebatch.rdd.operation import Deferred, Stored, Unioned
-from livebatch.wire import Call, CallOutcome, Raised
+from livebatch.wire import Call, CallOutcome, Raised, Task
 
 MAX_REPLANS = 3
 
@@ -41,6 +42,7 @@ class Job:
         action: applied to each partition; None: the RDD is to be kept as blocks.
         splits: which partitions; None: all.
         done, failed: called once, one of them; ``failed`` with what was printed, too.
+        begun: called when work on it begins; again if it has to be planned again.
     """
 
     id: str
@@ -51,11 +53,13 @@ class Job:
     splits: Sequence[int] | None = None
     urgency: tuple[int, ...] = ()
     strict: bool = False
+    begun: Callable[[], object] = lambda: None
     replans: int = 0
 
 
 @dataclass
 class _Call:
+    message: Call
     done: Callable[[RDD[Any] | None], None]
     failed: Callable[[Failure], None]
     known: dict[str, RDD[Any]]
@@ -78,6 +82,7 @@ class Jobs:
         self._scheduler = Scheduler()
         self._jobs: dict[str, Job] = {}
         self._calls: dict[str, _Call] = {}
+        self._tasks: dict[str, Task] = {}
         self._waiting: dict[str, list[Job]] = {}
         self.slots_changed()
 
@@ -99,6 +104,12 @@ class Jobs:
         called = [rdd for call in self._calls.values() for rdd in call.known.values()]
         return [*(job.rdd for job in self._jobs.values()), *called]
 
+    def under_way(self) -> list[Any]:
+        """Return all that functions of the user's are needed for: actions, tasks and calls."""
+        actions = [job.action for job in self._jobs.values() if job.action is not None]
+        calls = [call.message for call in self._calls.values()]
+        return [*actions, *calls, *self._tasks.values()]
+
     def run(self, job: Job) -> None:
         """Start a job."""
         self._jobs[job.id] = job
@@ -107,7 +118,9 @@ class Jobs:
             self._waiting.setdefault(rdd.id, []).append(job)
             if rdd.id not in self._calls:
                 self._expand(rdd)
-        if not transforms:
+        if transforms:
+            job.begun()
+        else:
             self._submit(job)
 
     def call(
@@ -122,8 +135,9 @@ class Jobs:
     ) -> None:
         """Have a function on RDDs called in the driver."""
         known = {node.id: node for rdd in rdds for node in ancestors(rdd)}
-        self._calls[id] = _Call(done, failed, known)
-        self._driver.submit(Call(id, function, time, tuple(map(to_lineage, rdds)), wants_rdd))
+        message = Call(id, function, time, tuple(map(to_lineage, rdds)), wants_rdd)
+        self._calls[id] = _Call(message, done, failed, known)
+        self._driver.submit(message)
 
     def cancel(self, id: str) -> None:
         """Forget a job or a call; neither of its callbacks is called."""
@@ -142,13 +156,18 @@ class Jobs:
 
     def poll(self, timeout: float) -> bool:
         """Wait so many seconds for something to happen; return whether anything did."""
+        returned = self._take_calls()
+        results = self._executor.poll(0 if returned else timeout)
+        for result in results:
+            self._tasks.pop(result.task, None)
+            self._handle(result)
+        return bool(self._take_calls() or returned or results)
+
+    def _take_calls(self) -> int:
         outcomes = self._driver.poll()
         for outcome in outcomes:
             self._called(outcome)
-        results = self._executor.poll(0 if outcomes else timeout)
-        for result in results:
-            self._handle(result)
-        return bool(outcomes or results)
+        return len(outcomes)
 
     # -- transforms --------------------------------------------------------------------------
 
@@ -212,14 +231,18 @@ class Jobs:
         for command in self._scheduler.handle(event):
             match command:
                 case Launch():
+                    self._tasks[command.task.id] = command.task
                     self._executor.submit(command.task)
                 case Kill():
+                    self._tasks.pop(command.task, None)
                     self._executor.kill(command.task)
                 case StageKept():
                     rdd = command.stage.rdd
                     rdd.store(command.blocks, self._cut(rdd))
                 case Release():
                     self.delete(command.blocks)
+                case JobBegun():
+                    self._jobs[command.job].begun()
                 case JobDone():
                     self._jobs.pop(command.job).done(command)
                 case JobGivenUp():

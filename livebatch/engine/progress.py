@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from livebatch.events import Batch, StreamStatus
+from livebatch.block import BlockRef
+from livebatch.clock import Clock
+from livebatch.engine.scheduler import JobDone
+from livebatch.events import BadRecords, Batch
 from livebatch.graph import Job, Output
 from livebatch.interval import Millis
 from livebatch.rdd import RDD
+from livebatch.rdd.operation import Stored
 
 
 @dataclass
@@ -20,17 +25,25 @@ class Progress:
     slide: Millis
     queue: deque[Job] = field(default_factory=deque)
     current: Job | None = None
+    begun: Millis | None = None
     settled: deque[tuple[Batch, RDD[Any]]] = field(default_factory=deque)
     batches: int = 0
     bad: int = 0
     error: str | None = None
+    failures: int = 0
 
     def next(self) -> Job | None:
         """Return the next batch to work on, unless one is being worked on."""
         if self.current is not None or not self.queue:
             return None
-        self.current = self.queue.popleft()
+        self.current, self.begun = self.queue.popleft(), None
         return self.current
+
+    def begin(self, clock: Clock) -> Millis:
+        """Take note that work on the current batch has begun, if it had not; return when."""
+        if self.begun is None:
+            self.begun = clock.now()
+        return self.begun
 
     def unfinished(self) -> list[Job]:
         """Return the batches that are still to be done."""
@@ -47,6 +60,7 @@ class Progress:
     def failed(self, reason: str) -> None:
         """Take note that the current batch failed."""
         self.current, self.error = None, reason
+        self.failures += 1
 
     def forget_before(self, time: Millis) -> None:
         """Drop settled batches that are no longer kept, but not the newest."""
@@ -62,22 +76,43 @@ class Progress:
         ]
         return found if limit is None else found[-limit:]
 
-    def status(self, source: str) -> StreamStatus:
-        """Return how the stream that the output names is doing."""
-        last = self.settled[-1][0] if self.settled else None
-        return StreamStatus(
-            name=self.output.name or self.output.id,
-            slide=self.slide,
-            batches=self.batches,
-            rows=last.rows if last else 0,
-            last=last.time if last else None,
-            delay=last.delay if last else 0,
-            bad=self.bad,
-            error=self.error,
-            source=source,
-            retained=len(self.settled),
-            retain=self.output.retain,
-            first=self.settled[0][0].time if self.settled else None,
-            nbytes=sum(block.nbytes for batch, _ in self.settled for block in batch.blocks),
-            notes=self.output.notes,
-        )
+
+def settled_batch(job: Job, done: JobDone, begun: Millis, now: Millis) -> Batch:
+    """Return the record of a batch that has settled.
+
+    Args:
+        job: what was to be done.
+        done: how it went.
+        begun: when work on it began.
+        now: when it settled.
+    """
+    blocks = tuple(blocks_of(job.rdd))
+    return Batch(
+        output=job.output.id,
+        name=job.output.name,
+        time=job.time,
+        rdd=job.rdd.id,
+        blocks=blocks,
+        rows=sum(block.rows for block in blocks),
+        delay=now - job.time,
+        began=begun - job.time,
+        busy=round(done.seconds * 1000),
+        read=done.read,
+        bad=_merged(done.bad),
+        printed=done.printed,
+    )
+
+
+def blocks_of(rdd: RDD[Any]) -> list[BlockRef]:
+    """Return the blocks that an RDD lies in; none if it does not lie in any."""
+    if not isinstance(rdd.operation, Stored):
+        return []
+    return [block for split in rdd.operation.blocks for block in split]
+
+
+def _merged(bad: Sequence[BadRecords]) -> BadRecords | None:
+    if not bad:
+        return None
+    samples = tuple(sample for records in bad for sample in records.samples)
+    count, seen = sum(b.count for b in bad), sum(b.seen for b in bad)
+    return BadRecords(count, seen, samples[:100])

@@ -88,14 +88,27 @@ class Release:
 
 
 @dataclass(frozen=True)
+class JobBegun:
+    """The first of a job's tasks begins, or another job has begun it before."""
+
+    job: str
+
+
+@dataclass(frozen=True)
 class JobDone:
-    """A job's result is there: an outcome for each split of its last stage."""
+    """A job's result is there: an outcome for each split of its last stage.
+
+    Attributes:
+        seconds: how long its tasks ran, added up.
+        read: how many rows its first stages read.
+    """
 
     job: str
     outcomes: tuple[Done, ...]
     seconds: float
     bad: tuple[BadRecords, ...]
     printed: str = ""
+    read: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,7 +121,7 @@ class JobGivenUp:
     printed: str = ""
 
 
-Command: TypeAlias = Launch | Kill | StageKept | Release | JobDone | JobGivenUp
+Command: TypeAlias = Launch | Kill | StageKept | Release | JobBegun | JobDone | JobGivenUp
 
 
 # -- state -----------------------------------------------------------------------------------
@@ -143,6 +156,7 @@ def _too_many_bad(state: _Stage) -> Failure | None:
 class _Job:
     event: JobSubmitted
     rank: tuple[tuple[int, ...], int]
+    begun: bool = False
 
     @property
     def result(self) -> str:
@@ -206,7 +220,16 @@ class Scheduler:
                 self._stages[stage.id] = _Stage(stage, waits, pending)
                 if not stage.splits:
                     self._completed(stage.id)
+            elif self._stages[stage.id].running or self._stages[stage.id].done:
+                self._begin(stage.id)
         self._settle()
+
+    def _begin(self, stage: str) -> None:
+        """Report the jobs of a stage that had not begun."""
+        for name, job in self._jobs.items():
+            if not job.begun and any(s.id == stage for s in job.event.stages):
+                job.begun = True
+                self._commands.append(JobBegun(name))
 
     def _is_complete(self, stage: str) -> bool:
         return stage in self._stages and self._stages[stage].complete
@@ -243,7 +266,9 @@ class Scheduler:
                 seconds = sum(done.seconds for done in outcomes)
                 bad = tuple(done.bad for done in outcomes if done.bad)
                 printed = "".join(done.output for done in outcomes)
-                self._commands.append(JobDone(name, result, seconds, bad, printed))
+                first = [done for s in needed if not s.stage.parents for done in s.done.values()]
+                read = sum(done.rows for done in first)
+                self._commands.append(JobDone(name, result, seconds, bad, printed, read))
                 self._drop(name)
 
     def _failed(self, event: Failed) -> None:
@@ -323,6 +348,7 @@ class Scheduler:
             self._give_up(state.stage.id, failure, "")
             return
         self._launched += 1
+        self._begin(state.stage.id)
         state.running[task.id] = index
         self._running[task.id] = state.stage.id
         self._commands.append(Launch(task))

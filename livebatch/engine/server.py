@@ -180,6 +180,7 @@ class Server:
         used = self.engine.code_in_use() | self._service.code_in_use()
         codes.keep_only(used)
         self.hub.keep_code("worker", used)
+        self.hub.keep_code("driver", used, "main")
         self._code_limit = max(CODE_LIMIT, 2 * len(used))
 
     def _stop(self, graceful: bool) -> None:

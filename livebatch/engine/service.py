@@ -13,7 +13,7 @@ from livebatch.engine.jobs import Job
 from livebatch.errors import LivebatchError
 from livebatch.events import Batches, EngineStatus, Message
 from livebatch.failure import Failure
-from livebatch.rdd import RDD, Lineage, ancestors, from_lineage
+from livebatch.rdd import RDD, Lineage, ancestors, from_lineage, operations
 from livebatch.rdd.operation import Stored
 from livebatch.wire import (
     Answers,
@@ -23,6 +23,7 @@ from livebatch.wire import (
     Discard,
     Offer,
     Ok,
+    Pause,
     Refused,
     Release,
     Remove,
@@ -73,6 +74,8 @@ class Service:
             case Offer():
                 rdds = [self._rdd(lineage) for lineage in request.rdds]
                 engine.allocator.offered(request.stream, rdds)
+            case Pause():
+                engine.pause(request.name, request.paused)
             case Resize():
                 engine.resize(request.workers)
             case Release():
@@ -127,8 +130,7 @@ class Service:
 
     def code_in_use(self) -> set[str]:
         """Return the digests of the code that RDDs which clients have persisted need."""
-        known = {n.id: n.operation for rdd in self._persisted.values() for n in ancestors(rdd)}
-        return set(digests(list(known.values())))
+        return set(digests(operations(self._persisted.values())))
 
     def _release(self, id: str) -> None:
         rdd = self._persisted.pop(id, None)

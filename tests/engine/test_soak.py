@@ -63,7 +63,7 @@ def define(ssc: lb.StreamingContext) -> None:
     ssc.register("state", state, retain="4s")
     inverse = source.reduce_by_key_and_window(add, sub, 6, 1)
     ssc.register("windows", inverse.union(source.map_values(abs).window(4, 1)), retain="4s")
-    turned = source.transform(lambda rdd: rdd.map(lambda row: (row[1], "x" * 100_000)))
+    turned = source.transform(lambda time, rdd: rdd.map(lambda row: (time, "x" * 100_000)))
     ssc.register("large", turned, retain="2s")
     state.window(1, 10).foreach_rdd(lambda time, rdd: rdd.count())
 

@@ -1,0 +1,95 @@
+"""How streams are doing, as clients are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from livebatch.block import BlockRef
+from livebatch.engine.progress import Progress, blocks_of
+from livebatch.events import Batch, StreamStatus
+from livebatch.graph import Graph
+from livebatch.interval import Millis
+from livebatch.rdd import RDD
+from livebatch.stream import DStream
+
+RATED: Millis = 10_000
+"""Rows a second are those of so many milliseconds of batches."""
+
+
+def stream_status(
+    progress: Progress, graph: Graph, source: str, in_memory: Callable[[BlockRef], bool]
+) -> StreamStatus:
+    """Return how a named stream is doing.
+
+    Args:
+        progress: of the output that names it.
+        graph: the stream's.
+        source: how its source is doing, if it is one.
+        in_memory: whether a block lies in memory.
+    """
+    output, node = progress.output, graph.stream_of(progress.output)
+    kept = [batch for batch, _ in progress.settled]
+    last = kept[-1] if kept else None
+    blocks = [block for batch in kept for block in batch.blocks]
+    keys, state = _state(node)
+    return StreamStatus(
+        name=output.name or output.id,
+        slide=progress.slide,
+        batches=progress.batches,
+        rows=last.rows if last else 0,
+        rate=_rate(kept, progress.slide),
+        last=last.time if last else None,
+        delay=last.delay if last else 0,
+        began=last.began if last else 0,
+        queued=len(progress.unfinished()),
+        bad=progress.bad,
+        failed=progress.failures,
+        error=progress.error,
+        source=source,
+        retained=len(kept),
+        retain=output.retain,
+        first=kept[0].time if kept else None,
+        nbytes=sum(block.nbytes for block in blocks),
+        spilled=sum(block.nbytes for block in blocks if not in_memory(block)),
+        keys=keys,
+        state=state,
+        paused=graph.held_up_by(node),
+        notes=output.notes,
+    )
+
+
+def _rate(kept: list[Batch], slide: Millis) -> float:
+    """Return the rows a second of the newest batches."""
+    rows, covered = 0, 0
+    for batch in reversed(kept):
+        rows, covered = rows + batch.rows, covered + slide
+        if covered >= RATED or batch.time <= kept[-1].time - RATED + slide:
+            break
+    return rows * 1000 / covered if covered else 0.0
+
+
+def _state(node: DStream[Any]) -> tuple[int | None, int | None]:
+    """Return the keys and bytes of the newest states that a stream is computed by, up to other
+    named streams; None for each if there are no states."""
+    blocks = [block for state in _own_states(node) for block in _newest(state.generated.values())]
+    if not any(_own_states(node)):
+        return None, None
+    return sum(block.rows for block in blocks), sum(block.nbytes for block in blocks)
+
+
+def _own_states(node: DStream[Any]) -> list[DStream[Any]]:
+    found: dict[str, DStream[Any]] = {}
+    stack, seen = [node], {node.id}
+    while stack:
+        current = stack.pop()
+        if current.cuts_lineage:
+            found[current.id] = current
+        fresh = [p for p in current.parents if p.name is None and p.id not in seen]
+        seen.update(parent.id for parent in fresh)
+        stack.extend(fresh)
+    return list(found.values())
+
+
+def _newest(batches: Iterable[RDD[Any]]) -> list[BlockRef]:
+    return next((found for rdd in reversed(list(batches)) if (found := blocks_of(rdd))), [])
