@@ -38,6 +38,8 @@ class NotSettled(msgspec.Struct, frozen=True, tag=True):
 
 Entry: TypeAlias = Allocated | Settled | NotSettled
 
+LARGE = 16 << 20
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry)
 
@@ -65,22 +67,43 @@ class MemoryLog:
 
 
 class FileLog:
-    """Appends entries to a file, each with its length and checksum.
+    """Appends entries to a file, each with its length and checksum. A file that has become large
+    is put aside as ``NAME.before``, in place of the one before it.
 
     Args:
         path: the file; its folder exists.
+        most: so many bytes are large.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    def __init__(self, path: Path, most: int = LARGE) -> None:
+        self._path, self._most = path, most
+        self._open()
+
+    def _open(self) -> None:
+        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._size = os.fstat(self._file).st_size
 
     def append(self, entry: Entry) -> None:
+        if self._size >= self._most:
+            os.close(self._file)
+            self._path.rename(before(self._path))
+            self._open()
         data = _encoder.encode(entry)
         head = len(data).to_bytes(4, "little") + zlib.crc32(data).to_bytes(4, "little")
-        os.write(self._file, head + data)
+        self._size += os.write(self._file, head + data)
 
     def close(self) -> None:
         os.close(self._file)
+
+    def remove(self) -> None:
+        """Remove its files."""
+        self._path.unlink(missing_ok=True)
+        before(self._path).unlink(missing_ok=True)
+
+
+def before(path: Path) -> Path:
+    """Return where the older entries of a log are."""
+    return path.with_name(f"{path.name}.before")
 
 
 def read_log(path: Path) -> Iterator[Entry]:

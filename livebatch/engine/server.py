@@ -107,12 +107,13 @@ class Server:
         self._receivers = ReceiverHost(self.hub, router, self._place, settings.batch)
         self.log_path = runtime_dir() / f"{settings.name}.batches"
         self.log_path.unlink(missing_ok=True)
+        self._log = FileLog(self.log_path)
         self.engine = Engine(
             Config(settings.batch, settings.strict, settings.name),
             clock or SystemClock(),
             self.executor,
             self._driver,
-            FileLog(self.log_path),
+            self._log,
             self.hub.publish,
             self._receivers,
         )
@@ -208,8 +209,8 @@ class Server:
         self._receivers.close()
         self._driver.close()
         self.executor.close()
-        self.engine.log.close()
-        self.log_path.unlink(missing_ok=True)
+        self._log.close()
+        self._log.remove()
         self.hub.close()
         with suppress(OSError):
             self.connection.remove()

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livebatch.engine.log import Allocated, Entry, FileLog, MemoryLog, NotSettled, Settled, read_log
+from livebatch.engine.log import (
+    Allocated,
+    Entry,
+    FileLog,
+    MemoryLog,
+    NotSettled,
+    Settled,
+    before,
+    read_log,
+)
 
 TIME = st.integers(0, 2**53)
 TEXT = st.text(max_size=20)
@@ -110,3 +119,20 @@ def test_a_log_in_memory_keeps_the_order() -> None:
     for entry in SOME:
         log.append(entry)
     assert log.entries == SOME
+
+
+def test_a_log_takes_up_no_more_than_two_files(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    log = FileLog(path, most=500)
+    entries = [Settled(time) for time in range(300)]
+    sizes = []
+    for entry in entries:
+        log.append(entry)
+        sizes.append(sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*")))
+    log.close()
+    assert max(sizes) < 1100
+    kept = [*read_log(before(path)), *read_log(path)]
+    assert kept == entries[-len(kept) :]
+    assert len(kept) > 10
+    log.remove()
+    assert not list(path.parent.glob(f"{path.name}*"))
