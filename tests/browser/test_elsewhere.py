@@ -21,7 +21,7 @@ from tests.helpers import free_port
 pytestmark = [pytest.mark.browser, pytest.mark.process, pytest.mark.timeout(180)]
 
 CELLS = [
-    "%load_ext livebatch\n%engine start --batch 200ms --workers 1",
+    "%load_ext livebatch\n%engine start --batch 200ms --workers 1 --linger 2s",
     "%%stream numbers --show line\nssc.rate_stream(20).map(lambda row: float(row['value'] % 7))",
     "%%stream names --show bar\nnumbers.map(lambda n: (f'name {n:.0f}', 1))",
 ]
