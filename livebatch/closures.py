@@ -26,6 +26,7 @@ import cloudpickle
 import msgspec
 
 from livebatch.errors import ClosureError
+from livebatch.lambdas import called
 
 LARGE = 1_000_000
 """Captured objects whose pickle has more bytes than this are warned about."""
@@ -103,7 +104,8 @@ def ship(function: Callable[..., Any] | Function) -> Function:
         return function
     if not callable(function):
         raise ClosureError(f"a function is needed here, not {function!r}")
-    return ship_value(function, getattr(function, "__qualname__", type(function).__name__))
+    name = getattr(function, "__qualname__", type(function).__name__)
+    return Code(codes.add(_dumped(function, name)), called(function))
 
 
 def ship_value(value: Any, name: str) -> Code:

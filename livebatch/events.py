@@ -163,6 +163,53 @@ class StreamStatus(msgspec.Struct, frozen=True):
     notes: dict[str, str] = {}
 
 
+class StageCost(msgspec.Struct, frozen=True):
+    """What the tasks of a stage cost in the newest batch.
+
+    Attributes:
+        stage: what it is known by, the same in every batch.
+        tasks: how many there were.
+        rows: how many rows they read from blocks, about.
+        seconds: how long they ran, added up.
+    """
+
+    stage: str
+    tasks: int
+    rows: int
+    seconds: float
+
+
+class StreamNode(msgspec.Struct, frozen=True):
+    """One stream of a graph, as people see it.
+
+    Attributes:
+        label: what it does to its parents, such as ``map(str.upper)``.
+        name: what it is called, if it has a name.
+        parents: ids of the streams it is computed from.
+        slide: how often it has a batch.
+        paused: whether it is paused.
+        time, rows: of its newest batch that is kept, and how many rows that has; None: its
+            batches pass through and are not kept.
+        cost: of the stage that computed its newest batch, where that is known.
+    """
+
+    id: str
+    label: str
+    name: str | None
+    parents: tuple[str, ...]
+    slide: Millis
+    paused: bool = False
+    time: Millis | None = None
+    rows: int | None = None
+    cost: StageCost | None = None
+
+
+class Explained(Message, frozen=True):
+    """How a stream is computed: what it comes from, parents first, and last the stream itself."""
+
+    nodes: tuple[StreamNode, ...]
+
+
 class EngineStatus(Message, frozen=True):
     """How the engine is doing."""
 
@@ -175,6 +222,7 @@ class EngineStatus(Message, frozen=True):
     pending: int
     pid: int
     name: str = ""
+    worked: tuple[float, ...] = ()
 
 
 Event: TypeAlias = BatchSettled | BatchFailed | SourceChanged | StreamRemoved | StreamPaused

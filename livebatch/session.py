@@ -15,7 +15,8 @@ import livebatch.operators  # noqa: F401  (streams get their methods)
 from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
 from livebatch.closures import Function
 from livebatch.errors import DefinitionError, NotRunning
-from livebatch.events import Batch, Batches, BatchFailed, EngineStatus, Event
+from livebatch.events import Batch, Batches, BatchFailed, EngineStatus, Event, Explained
+from livebatch.explain import debug_text, explained
 from livebatch.failure import Failure, describe
 from livebatch.graph import NodeRecord, Output, records
 from livebatch.interval import Duration, Millis, to_millis
@@ -24,7 +25,7 @@ from livebatch.life import Life
 from livebatch.operators.transform import Transformed, on_list
 from livebatch.rdd import RDD
 from livebatch.stream import DStream, check_count, check_name, lift, same_slide
-from livebatch.wire import Define, Remove, Settled, Status
+from livebatch.wire import Define, Explain, Remove, Settled, Status
 
 if TYPE_CHECKING:
     from livebatch.sql import Result
@@ -297,6 +298,30 @@ class StreamingContext(Life):
         from livebatch.sql import query  # takes a moment, and not everyone asks
 
         return query(sql, last=last, at=at, batches=batches, context=self)
+
+    def explain(self, stream: DStream[Any] | str) -> str:
+        """Return how a stream is computed, as text; see `DStream.explain`.
+
+        Args:
+            stream: the stream, or the name of one that runs.
+
+        Raises:
+            NotRunning: there is no stream of this name.
+        """
+        name = stream if isinstance(stream, str) else stream.name
+        if name is None:
+            return debug_text(explained(stream))  # type: ignore[arg-type]
+        return debug_text(self.explained(name))
+
+    def explained(self, name: str) -> Explained:
+        """Return how a named stream is computed, and what its newest batch cost.
+
+        Raises:
+            NotRunning: there is no such stream.
+        """
+        reply = self.connection.request(Explain(name))
+        assert isinstance(reply, Explained)
+        return reply
 
     def status(self) -> EngineStatus:
         """Return how the engine and its streams are doing."""

@@ -32,6 +32,9 @@ class Context(Protocol):
     def add_output(self, stream: DStream[Any], function: Function) -> None:
         """Have a function called with every batch of a stream, in the driver process."""
 
+    def explain(self, stream: DStream[Any]) -> str:
+        """Return how a stream is computed, as text."""
+
     def subscribe(
         self, stream: DStream[Any], function: Callable[[datetime, RDD[Any]], None]
     ) -> object:
@@ -69,6 +72,7 @@ class DStream(Generic[T]):
     """
 
     kinds: ClassVar[dict[str, type[DStream[Any]]]] = {}
+    plotting: ClassVar[Callable[[DStream[Any]], Any] | None] = None
     lookback: Millis = 0
     cuts_lineage = False
     reaches_back = False
@@ -91,6 +95,17 @@ class DStream(Generic[T]):
         self.remember: Millis = slide
         self.generated: dict[Millis, RDD[T]] = {}
         self.pauses = Pauses()
+
+    @property
+    def plot(self) -> Any:
+        """Live views of a named stream, in a notebook: ``s.plot()``, ``s.plot.line(y="ms")``, ….
+
+        Raises:
+            NotRunning: livebatch has not been loaded in a notebook.
+        """
+        if DStream.plotting is None:
+            raise NotRunning("views are for notebooks: run %load_ext livebatch first")
+        return DStream.plotting(self)
 
     def compute(self, time: Millis) -> RDD[T] | None:
         """Return the RDD of a batch time."""

@@ -15,6 +15,7 @@ from livebatch.events import (
     Batches,
     EngineStatus,
     Event,
+    Explained,
     Message,
     SourceState,
 )
@@ -219,6 +220,12 @@ class Pause(Message, frozen=True):
     paused: bool = True
 
 
+class Explain(Message, frozen=True):
+    """Ask how a named stream is computed."""
+
+    name: str
+
+
 class Resize(Message, frozen=True):
     """Change the number of workers."""
 
@@ -312,7 +319,7 @@ class Refused(Message, frozen=True):
 AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
-    | KeepCode | SendAgain | Pause | Resize | Release | AskProgress
+    | KeepCode | SendAgain | Pause | Explain | Explained | Resize | Release | AskProgress
     | Offer | Status | Ok | Answers | Refused | Event | EngineStatus | Batches
 )  # fmt: skip
 

@@ -26,12 +26,15 @@ from livebatch.events import (
     BatchFailed,
     BatchSettled,
     Event,
+    Explained,
     SourceChanged,
     SourceState,
+    StageCost,
     StreamPaused,
     StreamRemoved,
     StreamStatus,
 )
+from livebatch.explain import explained
 from livebatch.failure import Failure
 from livebatch.graph import Graph, Output, upstream
 from livebatch.graph import Job as OutputJob
@@ -80,6 +83,7 @@ class Engine:
         self._open: dict[Millis, int] = {}
         self._failed: set[Millis] = set()
         self._condemned: list[RDD[Any]] = []
+        self._costs: dict[str, StageCost] = {}
         self._source_states: dict[str, SourceState] = {}
 
     # -- the graph ---------------------------------------------------------------------------
@@ -129,6 +133,7 @@ class Engine:
             self._progress.setdefault(id, Progress(output, slide))
         for id in [id for id in self._progress if id not in self.graph.outputs]:
             self._drop_output(id)
+        self._costs = {id: c for id, c in self._costs.items() if id in self.graph.nodes}
         inputs = list(self.graph.inputs)
         self.jobs.delete(self.allocator.keep_only(inputs, self.clock.now()))
         if self._receivers is not None and self.tick is not None:
@@ -234,6 +239,7 @@ class Engine:
         )
 
     def _settled(self, progress: Progress, job: OutputJob, done: JobDone) -> None:
+        self._costs.update(done.costs)
         batch = settled_batch(job, done, progress.begin(self.clock), self.clock.now())
         progress.finished(batch, job.rdd)
         self._publish(BatchSettled(batch))
@@ -362,6 +368,14 @@ class Engine:
         return tuple(
             stream_status(p, self.graph, self._source_of(p.output), in_memory) for p in named
         )
+
+    def explain(self, name: str) -> Explained:
+        """Return how a named stream is computed, and what its newest batch cost.
+
+        Raises:
+            NotRunning: there is no such stream.
+        """
+        return explained(self.graph.named(name), self._costs)
 
     def _source_of(self, output: Output) -> str:
         state = self._source_states.get(self.graph.stream_of(output).id)

@@ -4,13 +4,14 @@ and no store, so retries, lost workers and cancelled jobs are tested as plain va
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from livebatch.block import BlockRef
+from livebatch.engine.costs import cost_of, streams_in
 from livebatch.engine.dag import Stage, make_task
-from livebatch.events import BadRecords
+from livebatch.events import BadRecords, StageCost
 from livebatch.failure import Failure
 from livebatch.wire import Done, Failed, Lost, Task
 
@@ -101,6 +102,7 @@ class JobDone:
     Attributes:
         seconds: how long its tasks ran, added up.
         read: how many rows its first stages read.
+        costs: what the stages cost, by the streams that they computed.
     """
 
     job: str
@@ -109,6 +111,7 @@ class JobDone:
     bad: tuple[BadRecords, ...]
     printed: str = ""
     read: int = 0
+    costs: Mapping[str, StageCost] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,10 +138,15 @@ class _Stage:
     done: dict[int, Done] = field(default_factory=dict)
     running: dict[str, int] = field(default_factory=dict)
     lost: dict[int, int] = field(default_factory=dict)
+    streams: frozenset[str] = frozenset()
 
     @property
     def complete(self) -> bool:
         return len(self.done) == len(self.stage.splits)
+
+    @property
+    def cost(self) -> StageCost:
+        return cost_of(self.stage, self.done.values())
 
 
 def _too_many_bad(state: _Stage) -> Failure | None:
@@ -217,7 +225,7 @@ class Scheduler:
             if stage.id not in self._stages:
                 waits = {p for p in stage.parents if not self._is_complete(p)}
                 pending = deque(range(len(stage.splits)))
-                self._stages[stage.id] = _Stage(stage, waits, pending)
+                self._stages[stage.id] = _Stage(stage, waits, pending, streams=streams_in(stage))
                 if not stage.splits:
                     self._completed(stage.id)
             elif self._stages[stage.id].running or self._stages[stage.id].done:
@@ -268,7 +276,8 @@ class Scheduler:
                 printed = "".join(done.output for done in outcomes)
                 first = [done for s in needed if not s.stage.parents for done in s.done.values()]
                 read = sum(done.rows for done in first)
-                self._commands.append(JobDone(name, result, seconds, bad, printed, read))
+                costs = {id: s.cost for s in needed for id in s.streams}
+                self._commands.append(JobDone(name, result, seconds, bad, printed, read, costs))
                 self._drop(name)
 
     def _failed(self, event: Failed) -> None:

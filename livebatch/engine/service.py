@@ -21,6 +21,7 @@ from livebatch.wire import (
     CancelJob,
     Define,
     Discard,
+    Explain,
     Offer,
     Ok,
     Pause,
@@ -76,6 +77,8 @@ class Service:
                 engine.allocator.offered(request.stream, rdds)
             case Pause():
                 engine.pause(request.name, request.paused)
+            case Explain():
+                return engine.explain(request.name)
             case Resize():
                 engine.resize(request.workers)
             case Release():
@@ -149,6 +152,7 @@ class Service:
             pending=engine.jobs.pending,
             pid=os.getpid(),
             name=engine.config.name,
+            worked=engine.executor.worked(),
         )
 
 

@@ -10,6 +10,7 @@ from livebatch.block import BlockRef, as_table
 from livebatch.errors import DefinitionError
 from livebatch.rdd.actions import Actions
 from livebatch.rdd.base import JobRunner
+from livebatch.rdd.debug import debug_string
 from livebatch.rdd.operation import Stored
 
 T = TypeVar("T")
@@ -69,6 +70,21 @@ class RDD(Actions[T]):
     def get_checkpoint_file(self) -> str | None:
         """Return the folder in which the rows have been saved, if they have."""
         return self.saved_in
+
+    def to_debug_string(self) -> str:
+        """Return this RDD and below it what it is computed from, with their numbers of
+        partitions.
+
+        Example:
+            >>> from livebatch.testing import ManualContext
+            >>> with ManualContext() as ssc:
+            ...     pairs = ssc.parallelize("to be or not to be".split(), 3).key_by(len)
+            ...     print(pairs.group_by_key(2).to_debug_string())
+            (2) shuffled ...  [a stage begins here]
+            └─ (3) partitionsmapped ...
+               └─ (3) read ...
+        """
+        return debug_string(self)
 
     def __repr__(self) -> str:
         return f"<RDD {self.id}: {type(self.operation).__name__.lower()}>"

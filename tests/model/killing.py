@@ -50,5 +50,8 @@ class KillingExecutor:
     def pids(self) -> tuple[int, ...]:
         return self._executor.pids()
 
+    def worked(self) -> tuple[float, ...]:
+        return self._executor.worked()
+
     def close(self) -> None:
         self._executor.close()

@@ -36,5 +36,8 @@ class Executor(Protocol):
     def pids(self) -> tuple[int, ...]:
         """Return the process ids of the workers."""
 
+    def worked(self) -> tuple[float, ...]:
+        """Return for how many seconds each of the workers has been at work, in the same order."""
+
     def close(self) -> None:
         """Stop everything that was started."""

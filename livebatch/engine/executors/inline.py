@@ -6,6 +6,7 @@ import os
 from collections import deque
 
 from livebatch.block import BlockStore
+from livebatch.clock import stopwatch
 from livebatch.engine.store import MemoryStore
 from livebatch.engine.task import run_task
 from livebatch.wire import Outcome, Task
@@ -18,6 +19,7 @@ class InlineExecutor:
         self.store: BlockStore = store or MemoryStore()
         self.slots = slots
         self._tasks: deque[Task] = deque()
+        self._worked = 0.0
 
     def submit(self, task: Task) -> None:
         self._tasks.append(task)
@@ -28,13 +30,19 @@ class InlineExecutor:
     def poll(self, timeout: float) -> list[Outcome]:
         if not self._tasks:
             return []
-        return [run_task(self._tasks.popleft(), self.store)]
+        begun = stopwatch()
+        outcome = run_task(self._tasks.popleft(), self.store)
+        self._worked += stopwatch() - begun
+        return [outcome]
 
     def resize(self, slots: int) -> None:
         self.slots = slots
 
     def pids(self) -> tuple[int, ...]:
         return (os.getpid(),)
+
+    def worked(self) -> tuple[float, ...]:
+        return (self._worked,)
 
     def close(self) -> None:
         self._tasks.clear()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from livebatch.clock import Deadline, Timer, deadline
+from livebatch.clock import Deadline, Timer, deadline, stopwatch
 from livebatch.engine.child import GRACE, Child
 from livebatch.engine.store import Place
 from livebatch.transport import Hub, Peer
@@ -22,6 +22,8 @@ class _Worker:
     child: Child
     peer: Peer | None = None
     task: str | None = None
+    begun: float = 0.0
+    worked: float = 0.0
     unwanted: bool = False
     killed: Deadline = field(default_factory=lambda: deadline(None))
 
@@ -97,6 +99,10 @@ class LocalExecutor:
     def pids(self) -> tuple[int, ...]:
         return tuple(worker.child.pid for worker in self._workers)
 
+    def worked(self) -> tuple[float, ...]:
+        now = stopwatch()
+        return tuple(w.worked + (now - w.begun if w.task else 0.0) for w in self._workers)
+
     def _kill_stopped(self) -> None:
         """Kill workers that something has stopped, such as a debugger or SIGSTOP: nothing else
         tells them from busy ones, and their tasks are run again."""
@@ -135,6 +141,7 @@ class LocalExecutor:
             self._outcomes.append(outcome)
         elif isinstance(outcome, Done) and outcome.block is not None:
             self.store.delete(outcome.block.id)
+        worker.worked += stopwatch() - worker.begun
         worker.task, worker.unwanted = None, False
         self._retire()
 
@@ -159,5 +166,5 @@ class LocalExecutor:
                 return
             if worker.peer is not None and worker.task is None:
                 task = self._queue.popleft()
-                worker.task = task.id
+                worker.task, worker.begun = task.id, stopwatch()
                 self._hub.send(worker.peer, task)
