@@ -10,19 +10,22 @@ import pyarrow as pa
 
 from livebatch.block import BlockStore, as_table, read_rows, read_table
 from livebatch.errors import BlockLost
-from livebatch.events import BadRecords, Batch, BatchFailed, SourceState
+from livebatch.events import Batch, BatchFailed, SourceState
 from livebatch.failure import Failure
 from livebatch.interval import Millis, to_datetime
-from livebatch.kernel_ext.status import SEPARATOR, batch_status, clock, counted, source_status
+from livebatch.kernel_ext.badrecords import ErrorSide
+from livebatch.kernel_ext.status import (
+    SEPARATOR,
+    batch_figures,
+    batch_status,
+    clock,
+    source_status,
+)
 from livebatch.stream import DStream, Input
 from livebatch.widgets import View
 
 KEPT = 64
 """Batches that a view of the past takes when it is behind; a view of the present takes one."""
-
-SAMPLES = 3
-HOLD: Millis = 10_000
-"""How long bad records stay in sight after the last one."""
 
 
 class LiveStream:
@@ -56,8 +59,9 @@ class LiveStream:
         self._begun: Millis | None = None
         self._newest: Batch | None = None
         self._failures: dict[str, BatchFailed] = {}
-        self._bad: tuple[Millis, BadRecords] | None = None
+        self._errors = ErrorSide(render)
         self._ended: str | None = None
+        self._paused = False
         self.stale = False
 
     def settled(self, batch: Batch) -> None:
@@ -72,9 +76,7 @@ class LiveStream:
             for id in old:  # of the stream that had the name before
                 del self._failures[id]
         if batch.bad is not None:
-            self._bad = batch.time, batch.bad
-        elif self._bad is not None and batch.time - self._bad[0] > HOLD:
-            self._bad = None
+            self._errors.take(batch.bad)
         self._newest, self.stale = batch, True
         self._pending.append(batch)
         if batch.printed:
@@ -87,6 +89,10 @@ class LiveStream:
         self._failures[event.output], self.stale = event, True
         if event.printed:
             self._write(event.printed.removesuffix("\n"))
+
+    def paused(self, paused: bool) -> None:
+        """Take note that the stream was paused, or goes on."""
+        self._paused, self.stale = paused, True
 
     def ended(self, why: str) -> None:
         """Take note that there will be no more batches."""
@@ -105,6 +111,7 @@ class LiveStream:
             if table is not None:
                 self.view.push(to_datetime(batch.time), table)
         self._say(sources)
+        self.view.errors(self._errors.errors())
         self.view.fail(self._trouble())
 
     def _is_mine(self, batch: Batch) -> bool:
@@ -120,6 +127,9 @@ class LiveStream:
         if self._ended is not None:
             self.view.status(self._ended, "warn")
             return
+        if self._paused:
+            self.view.status("paused", "warn")
+            return
         if self._failures:
             event = max(self._failures.values(), key=lambda failed: failed.time)
             self.view.status(f"{clock(event.time)}{SEPARATOR}failed", "error")
@@ -129,19 +139,12 @@ class LiveStream:
         if troubled is not None:
             self.view.status(*troubled)
         elif self._newest is not None:
-            self.view.status(*batch_status(self._newest, self.stream.slide))
+            figures = batch_figures(self._newest, self.stream.slide, self._errors.count)
+            self.view.status(batch_status(self._newest), figures=figures)
 
     def _trouble(self) -> str | None:
-        if self._failures:
-            texts = [self._render(event.failure) for event in self._failures.values()]
-            return "\n\n".join(dict.fromkeys(texts))
-        if self._bad is None:
-            return None
-        _, bad = self._bad
-        texts = [self._render(sample) for sample in bad.samples[:SAMPLES]]
-        last = texts[-1].splitlines()[-1] if texts else "an exception"
-        texts.append(f"{counted(bad.count, 'bad record')} left out of {bad.seen:,}: {last}")
-        return "\n\n".join(texts)
+        texts = [self._render(event.failure) for event in self._failures.values()]
+        return "\n\n".join(dict.fromkeys(texts)) or None
 
     def _table(self, batch: Batch) -> pa.Table | None:
         """Return a batch as one table; None if there is nothing to show of it."""

@@ -18,6 +18,7 @@ from livebatch.events import (
     Event,
     SourceChanged,
     SourceState,
+    StreamPaused,
     StreamRemoved,
 )
 from livebatch.failure import Failure
@@ -55,7 +56,7 @@ class Pump:
     def show(
         self, stream: DStream[Any], view: View, past: bool, write: Callable[[str], None] = print
     ) -> None:
-        """Have a view follow a named stream; the one that followed it before does so no more.
+        """Have a view follow a named stream; it follows no other any more.
 
         Args:
             stream: the stream.
@@ -64,7 +65,7 @@ class Pump:
             write: prints what the stream's functions print in the workers.
         """
         assert stream.name is not None
-        self._live[stream.name] = LiveStream(stream, view, past, self._store, self._render, write)
+        self._live[view.name] = LiveStream(stream, view, past, self._store, self._render, write)
         kept = self._ssc.connection.request(Settled(stream.name, limit=KEPT))
         assert isinstance(kept, Batches)
         for batch in kept.batches:
@@ -118,12 +119,21 @@ class Pump:
             case BatchSettled():
                 for live in list(self._live.values()):
                     live.settled(event.batch)
-            case BatchFailed() if event.name in self._live:
-                self._live[event.name].failed(event)
+            case BatchFailed():
+                for live in self._of(event.name):
+                    live.failed(event)
             case SourceChanged():
                 self._sources[event.state.stream] = event.state
-            case StreamRemoved() if event.name in self._live:
-                self._live[event.name].ended("stopped")
+            case StreamPaused():
+                for live in self._of(event.name):
+                    live.paused(event.paused)
+            case StreamRemoved():
+                for live in self._of(event.name):
+                    live.ended("stopped")
+
+    def _of(self, name: str | None) -> list[LiveStream]:
+        """Return what follows the stream of a name."""
+        return [live for live in list(self._live.values()) if live.stream.name == name]
 
     def _refresh(self, live: LiveStream) -> None:
         try:

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 from livebatch.events import Batch, SourceState
 from livebatch.interval import Millis, to_datetime
-from livebatch.widgets.feed import Level
-
-BUSY = 0.7
-"""A batch that takes more than this part of the interval is warned about."""
+from livebatch.widgets import Figures, Level
 
 SEPARATOR = " · "
 
 
-def batch_status(batch: Batch, slide: Millis) -> tuple[str, Level]:
+def batch_status(batch: Batch) -> str:
     """Say how a settled batch went.
+
+    Example:
+        >>> batch_status(Batch("o", "s", 0, "r@0", rows=1234, delay=18))[8:]
+        ' · 1,234 rows · 18 ms'
+    """
+    parts = [clock(batch.time), counted(batch.rows, "row"), milliseconds(batch.delay)]
+    if batch.bad is not None:
+        parts.append(counted(batch.bad.count, "bad record"))
+    return SEPARATOR.join(parts)
+
+
+def batch_figures(batch: Batch, slide: Millis, errors: int) -> Figures:
+    """Return how a settled batch went, in numbers.
 
     Args:
         batch: the batch.
         slide: how often there is one, in milliseconds.
+        errors: records that the stream has left out so far.
 
     Example:
-        >>> batch_status(Batch("o", "s", 0, "r@0", rows=1234, delay=18), 1000)[0][8:]
-        ' · 1,234 rows · 18 ms'
+        >>> figures = batch_figures(Batch("o", "s", 0, "r@0", delay=18, began=2, read=7), 1000, 0)
+        >>> figures.processing, figures.began, figures.read
+        (16, 2, 7)
     """
-    parts = [clock(batch.time), counted(batch.rows, "row"), milliseconds(batch.delay)]
-    level: Level = "warn" if batch.delay > BUSY * slide else "ok"
-    if batch.bad is not None:
-        parts.append(counted(batch.bad.count, "bad record"))
-        level = "warn"
-    return SEPARATOR.join(parts), level
+    # Where there are rows that nobody has counted coming in, the source did not tell.
+    read = batch.read if batch.read or not batch.rows else None
+    processing = batch.delay - batch.began
+    return Figures(batch.time, slide, batch.rows, read, processing, batch.began, errors)
 
 
 def source_status(state: SourceState) -> tuple[str, Level] | None:

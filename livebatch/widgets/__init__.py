@@ -15,9 +15,21 @@ from threading import RLock
 
 from livebatch.widgets.catalogue import kinds, view
 from livebatch.widgets.controls import Panel
+from livebatch.widgets.figures import ErrorKind, Errors, Figures, Level
 from livebatch.widgets.widget import View
 
-__all__ = ["Panel", "View", "kinds", "live", "show", "view"]
+__all__ = [
+    "ErrorKind",
+    "Errors",
+    "Figures",
+    "Level",
+    "Panel",
+    "View",
+    "kinds",
+    "live",
+    "show",
+    "view",
+]
 
 _lock = RLock()
 _panels: dict[str, Panel] = {}
@@ -53,7 +65,7 @@ def show(name: str, kind: str = "auto", *, window: float = 60.0, title: str | No
     with _lock:
         if (old := _panels.pop(name, None)) is not None:
             old.close()
-        panel = _panels[name] = Panel(View(name, kind, window), title or name)
+        panel = _panels[name] = Panel(View(name, kind, window, title))
     return panel
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from livebatch.widgets.columns import Floats
 
@@ -69,7 +70,7 @@ class Buffer:
     """The points of the largest lines within a window of time.
 
     Args:
-        window: what is kept, in milliseconds before the newest point.
+        window: what is kept, in milliseconds before the newest point; may be changed.
         lines: how many lines are shown at once.
         limit: points kept over all lines; past it the picture becomes coarser, not shorter.
 
@@ -86,7 +87,7 @@ class Buffer:
     """
 
     def __init__(self, window: float, *, lines: int = 10, limit: int = 20_000) -> None:
-        self._window, self._limit, self._slots = window, limit, lines
+        self.window, self._limit, self._slots = window, limit, lines
         self._lines: dict[str, Line] = {}
         self._dropped: set[str] = set()
         self._end = -np.inf
@@ -122,6 +123,11 @@ class Buffer:
             line.whole = True
         return self._frame(self._shown())
 
+    def points(self) -> Iterator[tuple[str, Floats, Floats]]:
+        """The lines that are shown, and nothing taken for sent: key, x and y."""
+        for key, line in self._shown():
+            yield key, line.x, line.y
+
     def _frame(self, lines: list[tuple[str, Line]]) -> Frame:
         parts = []
         for key, line in lines:
@@ -136,7 +142,7 @@ class Buffer:
         return [(key, line) for key, line in self._lines.items() if line.slot is not None]
 
     def _forget(self) -> None:
-        left = self._end - self._window
+        left = self._end - self.window
         for key, line in list(self._lines.items()):
             line.forget_before(left)
             if not len(line.x) or line.x[-1] < left:
@@ -147,7 +153,7 @@ class Buffer:
         if sum(len(line.x) for line in self._lines.values()) <= self._limit:
             return
         for line in self._lines.values():
-            line.x, line.y = thin(line.x, line.y, max(len(line.x) // 2, 2))
+            line.x, line.y = thin(line.x, line.y, max(len(line.x) // 2, 3))
             line.whole = True
 
     def _elect(self) -> None:
@@ -182,18 +188,31 @@ class Buffer:
 
 
 def thin(x: Floats, y: Floats, limit: int) -> tuple[Floats, Floats]:
-    """At most ``limit`` points with the same outline: the lowest and highest of each stretch.
+    """At most ``limit`` points (but three) with the same outline and the same end.
+
+    Of each of so many equal stretches of time, at the usual limits narrower than a pixel, the
+    lowest and the highest point stay; of the last one also the newest.
 
     Example:
-        >>> thin(np.arange(6.0), np.array([0.0, 9.0, 1.0, 2.0, -5.0, 3.0]), 4)[1].tolist()
+        >>> thin(np.arange(6.0), np.array([0.0, 9.0, 1.0, 2.0, -5.0, 3.0]), 5)[1].tolist()
         [0.0, 9.0, -5.0, 3.0]
     """
     if len(x) <= limit:
         return x, y
-    stretches = max(limit // 2, 1)
-    length = -(-len(y) // stretches)
-    padded = np.pad(y, (0, stretches * length - len(y)), mode="edge").reshape(stretches, length)
-    starts = np.arange(stretches) * length
-    extremes = np.concatenate([padded.argmin(axis=1) + starts, padded.argmax(axis=1) + starts])
-    keep = np.unique(np.minimum(extremes, len(y) - 1))
+    place = stretches(x, max((limit - 1) // 2, 1))
+    first = np.flatnonzero(np.diff(place, prepend=-1))
+    last = np.append(first[1:], len(x)) - 1
+    by_size = np.lexsort((y, place))
+    keep = np.unique(np.concatenate([by_size[first], by_size[last], [len(x) - 1]]))
     return x[keep], y[keep]
+
+
+def stretches(x: Floats, count: int) -> npt.NDArray[np.int64]:
+    """In which of ``count`` equal stretches each point lies; x ascends.
+
+    They are cut by time, not by points: what is thinned again and again would otherwise become
+    ever coarser the older it is.
+    """
+    width = (x[-1] - x[0]) / count
+    place = (x - x[0]) / width if width > 0 else np.zeros(len(x))
+    return np.minimum(place.astype(np.int64), count - 1)

@@ -16,7 +16,7 @@ def kinds() -> list[str]:
 
     Example:
         >>> kinds()
-        ['bar', 'line', 'none', 'table']
+        ['bands', 'bar', 'heatmap', 'histogram', 'line', 'log', 'none', 'number', 'table']
     """
     return sorted(_charts())
 

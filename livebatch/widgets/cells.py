@@ -49,7 +49,7 @@ def preview(table: pa.Table, rows: int) -> Preview:
     )
 
 
-def text(value: Any) -> str:
+def text(value: Any, letters: int = LETTERS) -> str:
     """One value for people to read: short, and the same width when it can be.
 
     Example:
@@ -63,12 +63,12 @@ def text(value: Any) -> str:
         return f"{value:,.4f}".rstrip("0").rstrip(".") if plain else f"{value:.4g}"
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="milliseconds")
-    return short(str(value))
+    return short(str(value), letters)
 
 
-def short(value: str) -> str:
+def short(value: str, letters: int = LETTERS) -> str:
     """The beginning of a long text."""
-    return value if len(value) <= LETTERS else value[: LETTERS - 1] + "…"
+    return value if len(value) <= letters else value[: letters - 1] + "…"
 
 
 def html(title: str, corner: Preview | None) -> str:

@@ -21,11 +21,17 @@ class Chart(ABC):
 
     Args:
         name: the stream's name.
-        window: how many seconds of the past are kept.
+        window: how many seconds of the past are kept; may be changed at any time.
     """
 
     bokeh: ClassVar[bool] = True
     """Whether the painter draws with BokehJS."""
+
+    past: ClassVar[bool] = True
+    """Whether the picture shows the past too, not only the newest batch."""
+
+    windowed: ClassVar[bool] = True
+    """Whether that past is a window of time."""
 
     def __init__(self, name: str, window: float) -> None:
         self.name = name
@@ -46,3 +52,7 @@ class Chart(ABC):
     def item(self) -> Mapping[str, object] | None:
         """The empty figure, as ``bokeh.embed.json_item`` gives it."""
         return None
+
+    def rows(self) -> pa.Table:
+        """What the picture shows now, as data; times are in UTC."""
+        return pa.table({})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -14,6 +15,8 @@ import pyarrow.types as pt
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 TIME_NAMES = ("time", "ts", "timestamp")
+PERCENTILE = re.compile(r"(?:^|_)p(\d{1,2}(?:[._]\d+)?)(?=$|_)", re.IGNORECASE)
+FEW = 6
 
 
 def numbers(schema: pa.Schema) -> list[int]:
@@ -40,22 +43,55 @@ def event_time(schema: pa.Schema) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-def choose(schema: pa.Schema) -> str:
-    """The kind of view that suits a schema.
+def percentiles(schema: pa.Schema) -> dict[int, float]:
+    """The columns of numbers that are named after a percentile, by position, lowest first.
 
     Example:
-        >>> choose(pa.schema({"value": pa.int64()}))
-        'line'
-        >>> choose(pa.schema({"tag": pa.string(), "n": pa.int64()}))
-        'bar'
-        >>> choose(pa.schema({"a": pa.int64(), "b": pa.int64()}))
+        >>> percentiles(pa.schema({"p99_ms": pa.float64(), "n": pa.int64(), "p50": pa.float64()}))
+        {2: 50.0, 0: 99.0}
+    """
+    named = ((i, PERCENTILE.search(schema.field(i).name)) for i in numbers(schema))
+    found = {i: float(match[1].replace("_", ".")) for i, match in named if match}
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def choose(schema: pa.Schema) -> str:
+    """The kind of view that suits a schema; columns of time go with anything.
+
+    ========================  =========  =======
+    numbers                   texts      kind
+    ========================  =========  =======
+    none                      one        log
+    p50, p90, … and no other  none       bands
+    one to six                none       line
+    one                       one        bar
+    anything else                        table
+    ========================  =========  =======
+
+    Example:
+        >>> number, text = pa.float64(), pa.string()
+        >>> choose(pa.schema({"value": number})), choose(pa.schema({"tag": text, "n": number}))
+        ('line', 'bar')
+        >>> choose(pa.schema({"cpu": number, "memory": number})), choose(pa.schema({"line": text}))
+        ('line', 'log')
+        >>> choose(pa.schema({"p50": number, "p99": number}))
+        'bands'
+        >>> choose(pa.schema({"page": text, "hits": number, "ms": number}))
         'table'
     """
     amounts, names = len(numbers(schema)), len(texts(schema))
-    others = len(schema) - amounts - names - len(times(schema))
-    if others or amounts != 1:
+    if len(schema) > amounts + names + len(times(schema)):
         return "table"
-    return {0: "line", 1: "bar"}.get(names, "table")
+    match amounts, names:
+        case 0, 1:
+            return "log"
+        case 1, 1:
+            return "bar"
+        case n, 0 if n > 1 and len(percentiles(schema)) == n:
+            return "bands"
+        case n, 0 if 1 <= n <= FEW:
+            return "line"
+    return "table"
 
 
 def floats(column: pa.ChunkedArray) -> Floats:
@@ -75,6 +111,22 @@ def epoch_ms(column: pa.ChunkedArray) -> Floats:
         offset = wall.astimezone().utcoffset()
         ms = ms - (offset.total_seconds() * 1e3 if offset else 0.0)
     return ms
+
+
+def stamps(ms: npt.ArrayLike) -> pa.Array:
+    """Milliseconds since 1970-01-01 UTC as timestamps of UTC.
+
+    Example:
+        >>> stamps([1000.0])[0].as_py().isoformat()
+        '1970-01-01T00:00:01+00:00'
+    """
+    micros = np.rint(np.asarray(ms, dtype=np.float64) * 1e3).astype(np.int64)
+    return pa.array(micros, pa.timestamp("us", tz="UTC"))
+
+
+def listing(schema: pa.Schema) -> str:
+    """The columns of a table as a message names them."""
+    return ", ".join(f"{field.name} {field.type}" for field in schema) or "no column"
 
 
 def codes(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], list[str]]:

@@ -6,9 +6,10 @@ import re
 import traceback
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from threading import Event, Lock
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -16,14 +17,14 @@ from livebatch.widgets.catalogue import view
 from livebatch.widgets.cells import Preview, preview
 from livebatch.widgets.chart import Chart, Picture
 from livebatch.widgets.columns import choose
+from livebatch.widgets.figures import Errors, Figures, Level
+from livebatch.widgets.past import Batch, Past
 
-Level: TypeAlias = Literal["ok", "warn", "error"]
-Batch: TypeAlias = tuple[datetime, pa.Table]
 Message: TypeAlias = tuple[dict[str, Any], list[bytes]]
 
 PENDING = 1000
 STATIC_ROWS = 10
-# A busy kernel may not hear a browser's first request, so until then every 20th message is whole.
+# A kernel may not hear browsers; while it hears none, every 20th message is whole.
 UNHEARD = 20
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -44,21 +45,28 @@ class Feed:
     """
 
     def __init__(self, name: str, kind: str = "auto", window: float = 60.0) -> None:
-        self._name, self._kind, self._window = name, kind, window
+        self._name, self._kind = name, kind
         self.changed = Event()
         self.changed.set()
         self._lock = Lock()
         self._pending: deque[Batch] = deque(maxlen=PENDING)
-        self._note: dict[str, Any] = {"status": ["", "ok"], "error": None, "paused": False}
-        self._noted = self._wanted = True
+        self._note: dict[str, Any] = {
+            "status": ["", "ok"], "figures": None, "errors": None, "error": None,
+            "paused": False, "window": window, "skipped": 0,
+        }  # fmt: skip
+        self._news: set[str] = set()
+        self._wanted = True
         self._greeted = False
         self._last: Preview | None = None
-        # Only the thread that calls `next` looks at what follows.
+        # Only the thread that calls what follows `next` looks at what follows.
+        self._window = window
         self._chart: Chart | None = None if kind == "auto" else view(kind)(name, window)
         self._item = self._chart.item() if self._chart else None
+        self._past = Past()
         self._seq = 0
+        self._absorbed = 0
         self._stale = self._held = False
-        self._frozen: Picture | None = None
+        self._frozen: tuple[Picture, pa.Table | None] | None = None
         self._trouble: str | None = None
 
     def push(self, time: datetime, table: pa.Table) -> None:
@@ -67,17 +75,29 @@ class Feed:
             self._pending.append((time, table))
         self.changed.set()
 
-    def status(self, text: str, level: Level = "ok") -> None:
-        """Set the line under the picture."""
-        self._set("status", [text, level])
+    def status(self, text: str, level: Level = "ok", figures: Figures | None = None) -> None:
+        """Set the line under the picture: a text, and the figures of the batch it speaks of."""
+        shown = None
+        if figures is not None:
+            level, word = figures.verdict
+            shown = asdict(figures) | {"word": word}
+        self._set(status=[text, level], figures=shown)
+
+    def errors(self, errors: Errors | None) -> None:
+        """Show what records raised, or take it away."""
+        self._set(errors=errors and asdict(errors))
 
     def fail(self, text: str | None) -> None:
         """Show a traceback, or take it away."""
-        self._set("error", text and _ANSI.sub("", text).strip())
+        self._set(error=text and _ANSI.sub("", text).strip())
 
     def pause(self, paused: bool) -> None:
         """Freeze the picture, or have it show the present again."""
-        self._set("paused", paused)
+        self._set(paused=paused)
+
+    def window(self, seconds: float) -> None:
+        """Have the picture keep so many seconds of the past, as far as they are known."""
+        self._set(window=seconds)
 
     def request(self) -> None:
         """Have the next message say everything: a browser has opened, or missed something."""
@@ -90,66 +110,114 @@ class Feed:
         with self._lock:
             return self._last
 
-    def next(self) -> Message | None:
-        """What the browser must be told now, if anything."""
+    def absorb(self) -> None:
+        """Take in what has come, without telling the browser."""
         with self._lock:
             batches, self._pending = self._pending, deque(maxlen=PENDING)
-            note, noted, wanted = dict(self._note), self._noted, self._wanted
-            self._noted = self._wanted = False
-        paused: bool = note["paused"]
+            paused, window = self._note["paused"], self._note["window"]
         drawn = self._chart
-        wanted |= self._hold(paused)
-        noted |= self._take(batches)
-        wanted |= self._chart is not drawn
-        if not (wanted or noted or (self._stale and not paused)):
-            return None
-        key = wanted or not (self._greeted or self._seq % UNHEARD)
+        released = self._hold(paused)
+        if window != self._window:
+            self._rewind(window)
+        trouble = self._trouble
+        self._take(batches)
+        with self._lock:
+            self._wanted |= released or self._chart is not drawn
+            if self._trouble != trouble:
+                self._news.add("error")
+
+    def next(self, *, late: bool = False, unheard: bool = False) -> Message | None:
+        """What the browser must be told now, if anything.
+
+        Args:
+            late: it should have been told before, so that pictures were skipped.
+            unheard: browsers cannot be heard at the moment.
+        """
+        self.absorb()
+        skipped, self._absorbed = max(self._absorbed - 1, 0), 0
+        with self._lock:
+            wanted, news = self._wanted, self._news
+            if late and skipped and not wanted:
+                self._note["skipped"] += skipped
+                news.add("skipped")
+            note = self._note | {"error": self._note["error"] or self._trouble}
+            if not (wanted or news or (self._stale and not note["paused"])):
+                return None
+            self._wanted, self._news = False, set()
+        key = wanted or ((unheard or not self._greeted) and self._seq % UNHEARD == 0)
+        return self._message(key, note, news)
+
+    def rows(self) -> pa.Table | None:
+        """What the picture shows, if that is known."""
+        if self._frozen is not None:
+            return self._frozen[1]
+        return None if self._chart is None else self._chart.rows()
+
+    def _set(self, **values: Any) -> None:
+        with self._lock:
+            for what, value in values.items():
+                if self._note[what] != value:
+                    self._note[what] = value
+                    self._news.add(what)
+        self.changed.set()
+
+    def _message(self, key: bool, note: dict[str, Any], news: set[str]) -> Message:
         message: dict[str, Any] = {"seq": self._seq, "key": key}
         self._seq += 1
-        if key or noted:
-            message["note"] = note | {"error": note["error"] or self._trouble}
+        if key or news:
+            message["note"] = note if key else {what: note[what] for what in news}
         message["kind"] = self._kind if self._chart else None
         if key:
             message["item"] = self._item
-        message["picture"], buffers = self._picture(key, paused) or (None, [])
+            message["past"] = self._chart is not None and self._chart.windowed
+        message["picture"], buffers = self._picture(key, note["paused"]) or (None, [])
         return message, buffers
-
-    def _set(self, what: str, value: Any) -> None:
-        with self._lock:
-            self._noted |= self._note[what] != value
-            self._note[what] = value
-        self.changed.set()
 
     def _hold(self, paused: bool) -> bool:
         """Keep the picture that a pause found; true when the browser has to catch up after one."""
-        if paused and not self._held:
-            self._frozen = self._chart.frame(key=True) if self._chart else None
+        if paused and not self._held and self._chart is not None:
+            self._frozen = self._chart.frame(key=True), self._chart.rows()
         released = self._held and not paused
+        if released:
+            self._frozen = None
         self._held = paused
         return released
 
     def _picture(self, key: bool, paused: bool) -> Picture | None:
         if paused:
-            return self._frozen if key else None
+            return self._frozen[0] if key and self._frozen else None
         if self._chart is None or not (key or self._stale):
             return None
         self._stale = False
         return self._chart.frame(key=key)
 
-    def _take(self, batches: Iterable[Batch]) -> bool:
-        """Draw what has come; true when drawing has begun or ceased to fail."""
-        before, newest = self._trouble, None
+    def _rewind(self, window: float) -> None:
+        """Draw what is kept of the past again, over another window of time."""
+        self._window = window
+        if self._chart is not None:
+            self._chart = view(self._kind)(self._name, window)
+            for time, table in self._past:
+                self._try(time, table)
+            if self._held:
+                self._frozen = self._chart.frame(key=True), self._chart.rows()
+
+    def _take(self, batches: Iterable[Batch]) -> None:
+        newest = None
         for time, newest in batches:
-            try:
-                self._draw(time, newest)
-                self._trouble = None
-            except Exception:
-                self._trouble = traceback.format_exc().strip()
+            self._absorbed += 1
+            self._past.add(time, newest)
+            self._try(time, newest)
         if newest is not None:
             corner = preview(newest, STATIC_ROWS)
             with self._lock:
                 self._last = corner
-        return self._trouble != before
+
+    def _try(self, time: datetime, table: pa.Table) -> None:
+        try:
+            self._draw(time, table)
+            self._trouble = None
+        except Exception:
+            self._trouble = traceback.format_exc().strip()
 
     def _draw(self, time: datetime, table: pa.Table) -> None:
         if self._chart is None:

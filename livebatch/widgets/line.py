@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 from bokeh.embed import json_item
-from bokeh.models import (
-    BasicTicker,
-    ColumnDataSource,
-    CustomJSTickFormatter,
-    DatetimeTicker,
-    HoverTool,
-)
+from bokeh.models import ColumnDataSource, HoverTool
 
 from livebatch.widgets.buffer import Buffer
 from livebatch.widgets.chart import Chart, Picture
+from livebatch.widgets.columns import stamps
+from livebatch.widgets.pace import Pace
 from livebatch.widgets.series import series
-from livebatch.widgets.style import PALETTE, blank
+from livebatch.widgets.style import PALETTE, over_time
 
 
 class LineChart(Chart):
@@ -28,18 +25,26 @@ class LineChart(Chart):
     x is when the rows happened, if a timestamp column says so, else the time of their batch.
     """
 
+    most: ClassVar[int] = len(PALETTE)
+    article: ClassVar[str] = "a line"
+
     def __init__(self, name: str, window: float) -> None:
         super().__init__(name, window)
-        self._buffer = Buffer(window * 1e3, lines=len(PALETTE))
+        self._buffer = Buffer(window * 1e3, lines=self.most)
+        self._pace = Pace()
 
     def add(self, time: datetime, table: pa.Table) -> None:
+        now = time.timestamp() * 1e3
         lines, end = series(
             table,
-            time.timestamp() * 1e3,
+            now,
             self.name,
             tracked=self._buffer.tracked,
-            most=len(PALETTE),
+            most=self.most,
+            kind=self.article,
         )
+        self._pace.tick(now)
+        self._buffer.window = self.window * 1e3
         self._buffer.add(lines, end)
 
     def frame(self, *, key: bool) -> Picture:
@@ -47,6 +52,7 @@ class LineChart(Chart):
         header = {
             "end": frame.end if np.isfinite(frame.end) else None,
             "window": self.window * 1e3,
+            "pace": self._pace.usual,
             "drop": frame.drop,
             "lines": [
                 {"key": part.key, "slot": part.slot, "whole": part.whole, "n": len(part.x)}
@@ -56,18 +62,23 @@ class LineChart(Chart):
         columns = [column for part in frame.parts for column in (part.x, part.y)]
         return header, [np.concatenate(columns or [np.empty(0)]).tobytes()]
 
-    def item(self) -> Mapping[str, object]:
-        lines = ColumnDataSource({"xs": [], "ys": [], "key": [], "colour": []}, name="lines")
+    def item(self) -> Mapping[str, object] | None:
+        lines = ColumnDataSource(
+            {name: [] for name in ("xs", "ys", "x", "y", "key", "colour")}, name="lines"
+        )
         heads = ColumnDataSource({"x": [], "y": [], "colour": []}, name="heads")
-        plot = blank(min_border_right=12, tags=list(PALETTE))
+        plot = over_time(tags=list(PALETTE))
+        # x and y are xs and ys with holes where there is a gap.
         drawn = plot.multi_line(
-            "xs", "ys", color="colour", line_width=1.75, line_join="round", source=lines
+            "x", "y", color="colour", line_width=1.75, line_join="round", source=lines
         )
         plot.scatter("x", "y", color="colour", size=6, source=heads)
         plot.add_tools(HoverTool(renderers=[drawn], mode="vline", line_policy="nearest"))
-        plot.xaxis.ticker = DatetimeTicker(desired_num_ticks=6)
-        plot.yaxis.ticker = BasicTicker(desired_num_ticks=5)
-        plot.xaxis.formatter = CustomJSTickFormatter(code="return __livebatch.clock(tick)")
-        plot.yaxis.formatter = CustomJSTickFormatter(code="return __livebatch.tick(tick, ticks)")
-        plot.xgrid.visible = False
         return json_item(plot)
+
+    def rows(self) -> pa.Table:
+        lines = list(self._buffer.points())
+        x = np.concatenate([x for _, x, _ in lines] or [np.empty(0)])
+        y = np.concatenate([y for _, _, y in lines] or [np.empty(0)])
+        keys = [key for key, x, _ in lines for _ in range(len(x))]
+        return pa.table({"time": stamps(x), "key": pa.array(keys, pa.string()), "value": y})

@@ -13,6 +13,7 @@ class NoChart(Chart):
     """Draws nothing."""
 
     bokeh = False
+    past = windowed = False
 
     def add(self, time: datetime, table: pa.Table) -> None:
         pass

@@ -10,7 +10,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from livebatch.widgets.buffer import thin
-from livebatch.widgets.columns import Floats, codes, epoch_ms, event_time, floats, numbers, texts
+from livebatch.widgets.columns import (
+    Floats,
+    codes,
+    epoch_ms,
+    event_time,
+    floats,
+    listing,
+    numbers,
+    texts,
+)
 
 Series: TypeAlias = dict[str, tuple[Floats, Floats]]
 
@@ -19,7 +28,7 @@ POINTS = 128
 
 
 def series(
-    table: pa.Table, now: float, name: str, *, tracked: set[str], most: int
+    table: pa.Table, now: float, name: str, *, tracked: set[str], most: int, kind: str = "a line"
 ) -> tuple[Series, float]:
     """Split a table into lines.
 
@@ -32,6 +41,7 @@ def series(
         name: the key of a lone column called ``value``.
         tracked: keys that are wanted whatever their size.
         most: how many other keys are wanted, the largest.
+        kind: what is to be drawn, for the message of an error.
 
     Returns:
         The lines, and the time up to which they are known (-inf if nothing is).
@@ -47,8 +57,7 @@ def series(
     """
     schema = table.schema
     if not (amounts := numbers(schema)):
-        columns = ", ".join(f"{f.name} {f.type}" for f in schema) or "no column"
-        raise ValueError(f"a line view needs a column of numbers; the stream has {columns}")
+        raise ValueError(f"{kind} view needs a column of numbers; the stream has {listing(schema)}")
     clock = event_time(schema)
     x = np.full(table.num_rows, now) if clock is None else epoch_ms(table.column(clock))
     end = now if clock is None else float(np.nanmax(x, initial=-np.inf))

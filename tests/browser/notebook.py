@@ -130,10 +130,15 @@ class Notebook:
         return data
 
     def wait_for_frames(self, name: str, more: int = 1, *, seconds: float = SECONDS) -> int:
-        """Wait until a live view has taken ``more`` frames than now; returns how many it has."""
+        """Wait until a live view has taken ``more`` frames than now; returns how many it has.
+
+        Nothing is sent to a view out of sight, so it is brought into sight.
+        """
         # Counted for each view by itself: the one of a cell run again starts at none.
         js = (
             "((view, seen) => { if (!view) return false;"
+            " if (!view.presence.sees) panel.content.scrollToItem("
+            "panel.content.widgets.findIndex(cell => cell.outputArea?.node.contains(view.el)));"
             " if (!seen.has(view)) seen.set(view, view.frames);"
             " return view.frames >= seen.get(view) + arg.more && view.frames })"
             "(window.__livebatch?.views[arg.name],"

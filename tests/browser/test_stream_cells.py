@@ -92,6 +92,7 @@ def numbers() -> Iterator[Numbers]:
 def notebook(lab: Lab, numbers: Numbers) -> Iterator[Notebook]:
     notebook = lab.open([cell.replace("{}", str(numbers.port), 1) if cell is TICKS else cell
                          for cell in CELLS])  # fmt: skip
+    notebook.page.set_viewport_size({"width": 1280, "height": 2600})
     for i in (START, TICK, WORD, ROW, PRINT):
         notebook.run(i)
     for name in NAMES:

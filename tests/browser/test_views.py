@@ -58,11 +58,14 @@ NUMBERS, WORDS, ROWS, KEYS, QUIET, SLEEP, COMPUTE, FAIL, CLEAR = range(1, 10)
 NAMES = ["numbers", "words", "rows", "keys"]
 MOVING = [*NAMES, "quiet"]
 VIEW = "window.__livebatch.views.numbers"
+TALL = {"width": 1280, "height": 2600}
+"""So that all views are in sight: nothing is sent to others."""
 
 
 @pytest.fixture(scope="module")
 def notebook(lab: Lab) -> Iterator[Notebook]:
     notebook = lab.open(CELLS)
+    notebook.page.set_viewport_size(TALL)
     for i in (0, NUMBERS, WORDS, ROWS, KEYS, QUIET):
         notebook.run(i)
     for name in NAMES:

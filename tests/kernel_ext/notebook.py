@@ -114,6 +114,12 @@ def trouble(name: str) -> str | None:
     return error
 
 
+def left_out(name: str) -> dict[str, Any] | None:
+    """Return what a stream's view says of records that were left out."""
+    errors: dict[str, Any] | None = live()[name].view._feed._note["errors"]
+    return errors
+
+
 def rows(panel: Panel) -> list[list[str]]:
     """Return the rows of the newest batch that a view has drawn."""
     newest = panel.view._feed.last()

@@ -16,6 +16,7 @@ from livebatch.failure import Failure, Frame, render
 from livebatch.kernel_ext.live import KEPT, LiveStream, inputs_of
 from livebatch.stream import DStream, Input, lift
 from livebatch.testing import ManualContext
+from livebatch.widgets import Errors, Figures
 
 FAILURE = Failure("ZeroDivisionError", "division by zero", (Frame("cell", 2, "f", "1 / 0"),))
 
@@ -27,12 +28,18 @@ class Seen:
         self.tables: list[tuple[datetime, pa.Table]] = []
         self.line: tuple[str, str] = ("", "")
         self.error: str | None = None
+        self.bad: Errors | None = None
+        self.figures: Figures | None = None
 
     def push(self, time: datetime, table: pa.Table) -> None:
         self.tables.append((time, table))
 
-    def status(self, text: str, level: str = "ok") -> None:
-        self.line = text, level
+    def status(self, text: str, level: str = "ok", figures: Figures | None = None) -> None:
+        self.line = text, figures.verdict[0] if figures else level
+        self.figures = figures
+
+    def errors(self, errors: Errors | None) -> None:
+        self.bad = errors
 
     def fail(self, text: str | None) -> None:
         self.error = text
@@ -188,20 +195,38 @@ def test_the_status_of_a_batch(case: Case, delay: int, level: str) -> None:
     assert said == level
 
 
+def test_the_figures_of_a_batch(case: Case) -> None:
+    case.settle(1000, [1, 2], read=1000, delay=300, began=100)
+    assert case.refresh().figures == Figures(1000, 1000, 2, 1000, 200, 100, 0)
+    case.settle(2000, [1, 2], delay=300)
+    figures = case.refresh().figures
+    assert figures is not None
+    assert figures.read is None, "its source does not tell"
+    case.live.ended("stopped")
+    assert case.refresh().figures is None
+
+
 def test_bad_records_are_counted_and_explained(case: Case) -> None:
     samples = tuple(Failure("ValueError", f"no {i}", (), f"'{i}'") for i in range(5))
     case.settle(1000, [1], bad=BadRecords(5, 1000, samples))
-    text, level = case.refresh().line
-    assert text.endswith("1 row · 0 ms · 5 bad records")
-    assert level == "warn"
-    assert case.view.error is not None
-    assert "ValueError: no 0" in case.view.error
-    assert "no 4" not in case.view.error, "three say enough"
-    assert case.view.error.splitlines()[-1].startswith("5 bad records left out of 1,000: ")
-    case.settle(2000, [1])
-    assert case.refresh().error is not None, "it can be read for a while"
-    case.settle(11_001, [1])
-    assert case.refresh().error is None
+    assert case.refresh().line[0].endswith("1 row · 0 ms · 5 bad records")
+    frames = (Frame("cell", 2, "f", "1 / 0"),)
+    other = Failure("ZeroDivisionError", "division by zero", frames, "0")
+    case.settle(2000, [1], bad=BadRecords(200, 1000, (other,)))
+    case.settle(3000, [1])
+    view = case.refresh()
+    assert view.bad is not None
+    assert (view.bad.count, view.bad.seen) == (205, 2000)
+    newest, older = view.bad.kinds
+    assert (newest.error, newest.where) == (
+        "ZeroDivisionError: division by zero",
+        'File "cell", line 2, in f',
+    )
+    assert "1 / 0" in newest.traceback
+    assert (older.times, older.error, older.records[-1]) == (5, "ValueError: no 4", "'4'")
+    assert view.figures is not None
+    assert view.figures.errors == 205
+    assert view.error is None, "no batch has failed"
 
 
 def test_a_failed_batch_shows_until_the_next_good_one(case: Case) -> None:

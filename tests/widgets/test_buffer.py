@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livebatch.widgets.buffer import Buffer, Frame, thin
+from livebatch.widgets.buffer import Buffer, Frame, stretches, thin
 
 WINDOW = 1000.0
 
@@ -157,6 +157,44 @@ def test_memory_is_bounded_in_points_and_in_lines() -> None:
 def test_thinning_keeps_order_and_extremes(values: list[float], limit: int) -> None:
     y = np.array(values)
     x, kept = thin(np.arange(len(y), dtype=float), y, limit)
-    assert len(kept) <= max(limit, 2)
+    assert len(kept) <= max(limit, 3)
     assert (kept.min(), kept.max()) == (y.min(), y.max())
+    assert (x[-1], kept[-1]) == (len(y) - 1, y[-1])
     assert np.all(np.diff(x) > 0)
+    assert x[-1] == len(y) - 1
+
+
+@given(st.integers(0, 2**32), st.integers(500, 4000), st.integers(50, 200))
+def test_thinning_keeps_the_outline_of_every_stretch(seed: int, n: int, limit: int) -> None:
+    random = np.random.default_rng(seed)
+    every, y = np.sort(random.uniform(0, 1e6, n)), random.normal(size=n)
+    x, kept = thin(every, y, limit)
+    whole = stretches(every, (limit - 1) // 2)
+    rest = whole[np.searchsorted(every, x)]
+    for i in np.unique(whole):
+        before, after = y[whole == i], kept[rest == i]
+        assert (after.min(), after.max()) == (before.min(), before.max())
+
+
+def test_the_old_is_not_coarser_than_the_new() -> None:
+    buffer = Buffer(1e9, limit=1000)
+    for i in range(200):
+        times = np.arange(100.0) + 100 * i
+        buffer.add({"a": (times, np.sin(times))}, end=float(times[-1]))
+    [part] = buffer.keyframe().parts
+    assert np.diff(part.x[part.x < part.x[-1] / 2]).max() < 200
+
+
+def test_points_are_known_without_being_taken_for_sent() -> None:
+    buffer = Buffer(WINDOW)
+    buffer.add({"a": points([1, 2], [5, 6])}, end=2)
+    assert [(key, y.tolist()) for key, _, y in buffer.points()] == [("a", [5, 6])]
+    assert shown(buffer.delta()) == {"a": [5, 6]}
+
+
+def test_the_window_may_change() -> None:
+    buffer = Buffer(WINDOW)
+    buffer.add({"a": points([0, 100, 900], [1, 2, 3])}, end=900)
+    buffer.window = 100.0
+    buffer.add({"a": points([950], [4])}, end=950)
+    assert shown(buffer.keyframe()) == {"a": [2, 3, 4]}

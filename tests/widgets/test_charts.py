@@ -45,8 +45,8 @@ def counts(**amounts: float) -> pa.Table:
 
 
 def test_kinds_are_the_modules_that_define_a_chart() -> None:
-    assert {"line", "bar", "table", "none"} <= set(kinds())
-    with pytest.raises(ValueError, match="no view of kind 'pie'; there are: bar, line"):
+    assert {"bar", "line", "log", "none", "number", "table"} <= set(kinds())
+    with pytest.raises(ValueError, match="no view of kind 'pie'; there are: bands, bar, heatmap"):
         view("pie")
 
 
@@ -97,7 +97,7 @@ def test_what_is_not_finite_is_not_drawn() -> None:
     assert lines(made) == {"stream": [(0, 1)]}
 
 
-@pytest.mark.parametrize("kind", ["line", "bar"])
+@pytest.mark.parametrize("kind", ["line", "bar", "number", "bands", "histogram", "heatmap"])
 def test_a_table_that_cannot_be_drawn_is_explained(kind: str) -> None:
     with pytest.raises(ValueError, match=r"needs a column of .*the stream has word string"):
         chart(kind, pa.table({"word": ["a"]}))
@@ -148,3 +148,20 @@ def test_a_table_without_columns_or_with_two_of_one_name() -> None:
     twins = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["n", "n"])
     assert chart("table", twins).frame(key=True)[0]["rows"] == [["1", "2"]]
     assert set(lines(chart("line", twins))) == {"n"}
+
+
+def test_a_bar_keeps_its_colour_while_it_is_there() -> None:
+    made = chart("bar", counts(a=3, b=2, c=1))
+    first = colours(made)
+    made.add(T0, counts(c=9, d=5, a=1))
+    second = colours(made)
+    assert (second["c"], second["a"]) == (first["c"], first["a"])
+    assert len(set(second.values())) == 3
+    made.add(T0, counts(**{f"k{i}": i for i in range(20)}))
+    used = list(colours(made).values())
+    assert {used.count(slot) for slot in used} == {2}, "twenty bars share ten colours fairly"
+
+
+def colours(chart: Chart) -> dict[str, int]:
+    header, _ = chart.frame(key=True)
+    return dict(zip(header["keys"], header["slots"], strict=True))

@@ -10,7 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from livebatch.widgets.columns import choose, codes, epoch_ms, event_time, floats
+from livebatch.widgets.columns import (
+    choose,
+    codes,
+    epoch_ms,
+    event_time,
+    floats,
+    percentiles,
+    stamps,
+)
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 STAMP = pa.timestamp("ns", tz="UTC")
@@ -32,8 +40,16 @@ def far_from_utc() -> Iterator[None]:
         ({"at": STAMP, "value": pa.decimal128(8, 2)}, "line"),
         ({"_1": pa.string(), "_2": pa.int64()}, "bar"),
         ({"tag": pa.dictionary(pa.int32(), pa.string()), "n": pa.uint8()}, "bar"),
-        ({"value": pa.string()}, "table"),
-        ({"a": pa.int64(), "b": pa.int64()}, "table"),
+        ({"value": pa.string()}, "log"),
+        ({"at": STAMP, "value": pa.string()}, "log"),
+        ({"user": pa.string(), "page": pa.string()}, "table"),
+        ({"a": pa.int64(), "b": pa.int64()}, "line"),
+        ({name: pa.int64() for name in "abcdef"}, "line"),
+        ({name: pa.int64() for name in "abcdefg"}, "table"),
+        ({"at": STAMP, "p50": pa.float64(), "p99_ms": pa.float64()}, "bands"),
+        ({"p50": pa.float64(), "p99": pa.float64(), "n": pa.int64()}, "line"),
+        ({"p50": pa.float64()}, "line"),
+        ({"page": pa.string(), "p50": pa.float64(), "p99": pa.float64()}, "table"),
         ({"n": pa.int64(), "tags": pa.list_(pa.string())}, "table"),
         ({"ok": pa.bool_()}, "table"),
         ({}, "table"),
@@ -84,3 +100,14 @@ def test_codes_of_dictionaries_and_of_nothing() -> None:
     assert [names[i] for i in positions] == ["b", "a"]
     positions, names = codes(pa.chunked_array([], pa.string()))
     assert (positions.tolist(), names) == ([], [])
+
+
+def test_percentiles_are_known_by_their_names() -> None:
+    names = ["p99", "speed", "p50", "latency_p99.9", "p7_ms", "p100", "type_p", "p5x", "up90"]
+    found = percentiles(pa.schema([(name, pa.float64()) for name in names]))
+    assert found == {4: 7.0, 2: 50.0, 0: 99.0, 3: 99.9}
+
+
+def test_stamps_are_what_epoch_ms_reads() -> None:
+    ms = [MOMENT.timestamp() * 1e3, 0.125]
+    assert epoch_ms(pa.chunked_array([stamps(ms)])).tolist() == ms

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from livebatch.widgets import ErrorKind, Errors, Figures
 from livebatch.widgets.feed import UNHEARD, Feed
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -70,7 +71,11 @@ def test_a_request_is_answered_with_everything_once() -> None:
     driven.feed.request()
     answer = driven.read()
     assert answer["key"]
-    assert answer["note"] == {"status": ["", "ok"], "error": None, "paused": False}
+    assert answer["note"] == {
+        "status": ["", "ok"], "figures": None, "errors": None, "error": None,
+        "paused": False, "window": 60.0, "skipped": 0,
+    }  # fmt: skip
+    assert answer["past"]
     assert driven.y == [1]
     assert driven.feed.next() is None
 
@@ -160,7 +165,7 @@ def test_a_batch_that_cannot_be_drawn_shows_why_and_the_next_one_is_drawn() -> N
     [
         (pa.table({"value": [1]}), "line"),
         (pa.table({"w": ["a"], "n": [1]}), "bar"),
-        (pa.table({"value": ["a"]}), "table"),
+        (pa.table({"value": ["a"]}), "log"),
     ],
 )
 def test_auto_waits_for_rows_and_then_chooses(table: pa.Table, kind: str) -> None:
@@ -175,6 +180,76 @@ def test_auto_waits_for_rows_and_then_chooses(table: pa.Table, kind: str) -> Non
     assert message is not None
     assert (message[0]["kind"], message[0]["key"]) == (kind, True)
     assert feed.last() is not None
+
+
+def test_only_what_has_changed_is_told() -> None:
+    driven = Driven()
+    figures = Figures(1000, 500, rows=3, processing=400, began=2)
+    driven.feed.status("3 rows", figures=figures)
+    note = driven.read()["note"]
+    assert set(note) == {"status", "figures"}
+    assert note["status"] == ["3 rows", "warn"]
+    assert (note["figures"]["rows"], note["figures"]["word"]) == (3, "busy")
+    driven.feed.errors(Errors(2, 9, (ErrorKind("E: no", "line 1", 2, ("'x'",), "E: no"),)))
+    assert driven.read()["note"]["errors"]["kinds"][0]["records"] == ("'x'",)
+    driven.feed.status("stopped", "warn")
+    assert driven.read()["note"] == {"status": ["stopped", "warn"], "figures": None}
+
+
+def test_another_window_shows_at_once_what_is_kept_of_the_past() -> None:
+    driven = Driven()
+    for i in range(200):
+        driven.push(i)
+    driven.read()
+    assert len(driven.y) < 100
+    driven.feed.window(150)
+    message = driven.read()
+    assert message["key"]
+    assert message["note"]["window"] == 150
+    assert driven.y[-150:] == list(range(50, 200))
+    driven.feed.window(10)
+    driven.read()
+    assert driven.y[-10:] == list(range(190, 200))
+    assert len(driven.y) < 15
+    driven.push(200)
+    assert driven.news() == [200]
+
+
+def test_what_is_absorbed_unseen_is_shown_later() -> None:
+    driven = Driven()
+    driven.push(1)
+    driven.feed.absorb()
+    driven.push(2)
+    assert driven.news() == [1, 2]
+
+
+def test_pictures_that_were_skipped_are_counted_if_the_view_was_late() -> None:
+    driven = Driven()
+    for late, skipped in ((False, 0), (True, 2), (True, 4)):
+        for i in range(3):
+            driven.push(i)
+        message = driven.feed.next(late=late)
+        assert message is not None
+        assert driven.feed._note["skipped"] == skipped
+        assert message[0].get("note", {"skipped": 0})["skipped"] == skipped
+
+
+def test_the_data_of_the_picture_stands_still_with_it() -> None:
+    driven = Driven("table")
+    driven.push(1)
+    driven.read()
+    driven.feed.pause(True)
+    driven.read()
+    driven.push(2)
+    driven.feed.absorb()
+    rows = driven.feed.rows()
+    assert rows is not None
+    assert rows.column("value").to_pylist() == [1]
+    driven.feed.pause(False)
+    driven.read()
+    rows = driven.feed.rows()
+    assert rows is not None
+    assert rows.column("value").to_pylist() == [2]
 
 
 def test_an_unknown_kind_is_refused() -> None:

@@ -15,7 +15,9 @@ import pytest
 from livebatch.clock import stopwatch
 from livebatch.widgets import Panel, View, live, show
 from livebatch.widgets.assets import assets
+from livebatch.widgets.audience import IN_FLIGHT, Sight
 from livebatch.widgets.widget import FRAMES_PER_SECOND
+from tests.helpers import eventually
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 SECONDS = 10.0
@@ -102,22 +104,81 @@ def test_a_flood_is_sent_at_no_more_than_twenty_frames_a_second(sent: Sent) -> N
 def test_a_browsers_request_is_answered(sent: Sent) -> None:
     view = show("clicks", "line").view
     sent.next()
-    view._handle_custom_msg({"ask": "key"}, [])
+    view._handle_custom_msg({"page": "p", "seq": -1, "sees": True, "ask": True}, [])
     header, _ = sent.next()
     assert header["key"]
     assert header["kind"] == "line"
 
 
 def test_pausing_by_button_or_by_hand_is_the_same(sent: Sent) -> None:
-    panel = show("clicks", "line")
-    button = panel.children[0].children[1]
+    view = show("clicks", "line").view
     sent.next()
-    button.value = True
-    assert panel.view.paused
+    view._handle_custom_msg({"do": "pause", "value": True}, [])
+    assert view.paused
     assert sent.next()[0]["note"]["paused"]
-    panel.view.paused = False
-    assert not button.value
+    view.paused = False
     assert sent.next()[0]["key"]
+
+
+def test_the_window_is_changed_by_a_page(sent: Sent) -> None:
+    view = show("clicks", "line").view
+    sent.next()
+    for value in (-1, 0, "x", None):
+        view._handle_custom_msg({"do": "window", "value": value}, [])
+    view._handle_custom_msg({"do": "window", "value": 10}, [])
+    assert sent.next()[0]["note"]["window"] == 10
+
+
+def test_the_data_is_sent_as_csv_to_the_page_that_asks(sent: Sent) -> None:
+    view = show("clicks", "table").view
+    sent.next()
+    view.push(T0, pa.table({"word": ["a", "b"], "n": [1, 2]}))
+    sent.next()
+    view._handle_custom_msg({"do": "csv", "page": "p"}, [])
+    header, [data] = sent.next()
+    assert header == {"csv": "clicks.csv", "page": "p"}
+    assert data == b'"word","n"\n"a",1\n"b",2\n'
+
+
+def says(view: View, **more: Any) -> None:
+    view._handle_custom_msg({"page": "p", "seq": -1, "sees": True} | more, [])
+
+
+def test_nothing_is_sent_while_nobody_looks(sent: Sent) -> None:
+    view = show("clicks", "line").view
+    says(view, ask=True)
+    while not sent.next()[0]["key"]:
+        pass
+    says(view, sees=False)
+    view._feed.changed.clear()
+    for i in range(5):
+        view.push(T0 + timedelta(seconds=i), numbers(i))
+    eventually(lambda: view._feed.last() is not None and view._feed.last().total == 1)
+    assert sent.messages.empty()
+    says(view)
+    header, buffers = sent.next()
+    assert header["key"]
+    assert np.frombuffer(buffers[0])[-1] == 4
+
+
+def test_a_page_that_cannot_keep_up_is_waited_for(sent: Sent) -> None:
+    view = show("clicks", "line").view
+    says(view, ask=True)
+    begun = sent.next()[0]["seq"]
+    millis = count()
+
+    def flood() -> int:
+        view.push(T0 + timedelta(milliseconds=next(millis)), numbers(1))
+        return sent.messages.qsize()
+
+    eventually(lambda: flood() >= IN_FLIGHT - 1)
+    eventually(lambda: view._audience.sight() is Sight.BEHIND)
+    assert sent.messages.qsize() <= IN_FLIGHT + 1
+    newest = [sent.next()[0]["seq"] for _ in range(sent.messages.qsize())][-1]
+    assert newest - begun <= IN_FLIGHT + 1
+    flood()
+    says(view, seq=newest)
+    assert sent.next()[0]["seq"] == newest + 1
 
 
 def test_a_new_view_of_a_stream_replaces_the_old_and_leaves_nothing(sent: Sent) -> None:
@@ -130,7 +191,7 @@ def test_a_new_view_of_a_stream_replaces_the_old_and_leaves_nothing(sent: Sent) 
     assert old.view.comm is None
     assert sorted(pumps()) == ["livebatch-view-clicks", "livebatch-view-other"]
     assert len(widgets()) == len(before)
-    assert new.children[0].children[0].value == "Clicks!"
+    assert new.view.title == "Clicks!"
 
 
 def test_a_closed_view_leaves_nothing_and_ignores_what_comes(sent: Sent) -> None:
@@ -155,7 +216,7 @@ def test_the_assets_are_shared_and_outlive_the_views(sent: Sent) -> None:
 
 def test_a_view_of_kind_none_is_only_its_status(sent: Sent) -> None:
     panel = show("quiet", "none")
-    assert panel.children[0].children[1] is panel.view
+    assert panel.view.compact
     sent.next()
     panel.view.status("fine")
     assert sent.next()[0]["note"]["status"] == ["fine", "ok"]

@@ -27,12 +27,23 @@ async function embed(model, el, item) {
   // away, a view just closed), and the document that it made would stay for good.
   const doc = Bokeh.require("document").Document.from_json(item.doc);
   const [plot] = doc.roots();
-  const theme = new MutationObserver(() => requestAnimationFrame(() => colour(plot, el)));
+  const frame = add(el, "div", "livebatch-figure");
+  const voice = narrator(frame);
+  const theme = new MutationObserver(() =>
+    requestAnimationFrame(() => {
+      colour(plot, el);
+      figure.themed?.();
+    }),
+  );
   const figure = {
     plot,
+    ndarray: Bokeh.require("core/util/ndarray").ndarray,
     find: (name) => doc.get_model_by_name(name),
+    tell: voice.tell,
     dispose() {
       theme.disconnect();
+      voice.end();
+      waiting(el, false);
       doc.clear();
       // A document registers itself when made, and nothing else takes it out.
       const index = Bokeh.documents.indexOf(doc);
@@ -40,7 +51,8 @@ async function embed(model, el, item) {
     },
   };
   try {
-    await Bokeh.embed.add_document_standalone(doc, add(el, "div", "livebatch-figure"));
+    waiting(el, true);
+    await Bokeh.embed.add_document_standalone(doc, frame);
     colour(plot, el);
   } catch (error) {
     figure.dispose();
@@ -48,6 +60,12 @@ async function embed(model, el, item) {
   }
   theme.observe(document.body, { attributeFilter: ["data-jp-theme-name", "data-vscode-theme-id"] });
   return figure;
+}
+
+// Whether the page's theme has light text on dark ground.
+function dark(el) {
+  const [red, green, blue] = getComputedStyle(el).color.match(/[\d.]+/g).map(Number);
+  return red + green + blue > 384;
 }
 
 function colour(plot, el) {
@@ -78,20 +96,23 @@ function colour(plot, el) {
   }
 }
 
-// What stands under the pointer: `describe` turns a source and Bokeh's variables into texts.
+// What stands under the pointer: `describe` turns a source and Bokeh's variables into texts, of one
+// thing or of several (`rows`).
 function explain(plot, describe) {
   const hover = plot.toolbar.tools.find(({ type }) => type === "HoverTool");
   hover.tooltips = (source, vars) => {
-    const { colour, key, value, note } = describe(source.data, vars);
+    const { note, ...told } = describe(source.data, vars);
     const entry = document.createElement("div");
     entry.className = "entry";
     // Bokeh puts tooltips into the page's body, behind a shadow root: style comes from within.
     add(entry, "style").textContent = TOOLTIP;
     add(entry, "small").textContent = note ?? "";
-    const row = add(entry, "div", "row");
-    add(row, "i").style.background = colour ?? "none";
-    add(row, "span").textContent = key;
-    add(row, "b").textContent = value;
+    for (const { colour, alpha = 1, key, value } of told.rows ?? [told]) {
+      const row = add(entry, "div", "row");
+      Object.assign(add(row, "i").style, { background: colour ?? "none", opacity: alpha });
+      add(row, "span").textContent = key;
+      add(row, "b").textContent = value;
+    }
     return entry;
   };
 }

@@ -1,108 +1,87 @@
 // Lines over time. Points are kept here and trimmed to the window, so that a page that does not
 // paint (a hidden tab) does not grow either.
 
-const HEAD_ROOM = 0.008; // of the width, so that the newest point is drawn whole
+class Lines {
+  constructor() {
+    this.all = new Map();
+    [this.end, this.window, this.pace] = [null, 0, 0];
+  }
+
+  apply(picture, [buffer], key) {
+    const values = numbers(buffer);
+    let at = 0;
+    const take = (n) => values.subarray(at, (at += n));
+    if (key) this.all.clear();
+    for (const name of picture.drop) this.all.delete(name);
+    for (const { key: name, slot, whole, n } of picture.lines) {
+      const [x, y] = [take(n), take(n)];
+      const old = whole ? null : this.all.get(name);
+      const joined = [timeline.joined(old?.x, x), timeline.joined(old?.y, y)];
+      this.all.set(name, { key: name, slot, x: joined[0], y: joined[1] });
+    }
+    ({ end: this.end, window: this.window, pace: this.pace } = picture);
+    if (this.end !== null) for (const line of this.all.values()) this.trim(line);
+  }
+
+  trim(line) {
+    const first = timeline.first(line.x, this.end - this.window);
+    if (!first) return;
+    line.x = line.x.slice(first);
+    line.y = line.y.slice(first);
+  }
+
+  get shown() {
+    return [...this.all.values()].filter(({ x }) => x.length);
+  }
+
+  describe(kind, name) {
+    const said = this.shown.map(({ key, y }) => `${key} ${page.compact(y.at(-1))}`);
+    return `${kind} of ${name}: ${said.join(", ")}`;
+  }
+}
 
 painters.line = async ({ model, el, item }) => {
-  const legend = add(el, "div", "livebatch-legend");
+  const show = legend(el);
   const figure = await embed(model, el, item);
+  const { plot } = figure;
   const [source, heads] = [figure.find("lines"), figure.find("heads")];
-  const palette = figure.plot.tags;
-  const lines = new Map();
-  explain(figure.plot, ({ key, colour }, { index, snap_x, snap_y }) => ({
+  const palette = plot.tags;
+  const [lines, amounts] = [new Lines(), new Steady()];
+  const name = model.get("name");
+  explain(plot, ({ key, colour }, { index, snap_x, snap_y }) => ({
     colour: colour[index],
     key: key[index],
     value: page.exact(snap_y),
     note: page.clock(snap_x),
   }));
-  let [end, window] = [null, 0];
-
-  function apply(picture, [buffer], key) {
-    const values = numbers(buffer);
-    let at = 0;
-    const take = (n) => values.subarray(at, (at += n));
-    if (key) lines.clear();
-    for (const name of picture.drop) lines.delete(name);
-    for (const { key: name, slot, whole, n } of picture.lines) {
-      const [x, y] = [take(n), take(n)];
-      const old = whole ? null : lines.get(name);
-      lines.set(name, { slot, x: joined(old?.x, x), y: joined(old?.y, y) });
-    }
-    ({ end, window } = picture);
-    if (end !== null) for (const line of lines.values()) trim(line, end - window);
-  }
 
   function paint() {
-    const shown = [...lines].filter(([, line]) => line.x.length);
-    shown.sort(([, a], [, b]) => a.slot - b.slot);
-    const all = shown.map(([, line]) => line);
-    const colours = all.map(({ slot }) => palette[slot]);
+    const shown = lines.shown.sort((a, b) => a.slot - b.slot);
+    const [xs, ys] = [shown.map(({ x }) => x), shown.map(({ y }) => y)];
+    const gaps = xs.map((x) => timeline.gaps(x, lines.pace));
+    const colour = shown.map(({ slot }) => palette[slot]);
+    const key = shown.map((line) => line.key);
     source.data = {
-      xs: all.map(({ x }) => x),
-      ys: all.map(({ y }) => y),
-      key: shown.map(([key]) => key),
-      colour: colours,
+      ...{ xs, ys, key, colour },
+      x: xs.map((x, i) => timeline.broken(x, gaps[i])),
+      y: ys.map((y, i) => timeline.broken(y, gaps[i])),
     };
-    heads.data = {
-      x: all.map(({ x }) => x.at(-1)),
-      y: all.map(({ y }) => y.at(-1)),
-      colour: colours,
-    };
-    label(legend, shown, palette, model.get("name"));
-    if (!all.length) return;
-    const first = Math.min(...all.map(({ x }) => x[0]));
-    const span = Math.min(window, Math.max(end - first, window / 6));
-    figure.plot.x_range.setv({ start: end - span, end: end + HEAD_ROOM * span });
-    figure.plot.y_range.setv(extent(all.map(({ y }) => y)));
+    heads.data = { x: xs.map((x) => x.at(-1)), y: ys.map((y) => y.at(-1)), colour };
+    waiting(el, !shown.length);
+    if (!shown.length) return;
+    const alone = key.length === 1 && key[0] === name;
+    show(
+      shown.map(({ y }, i) => ({
+        colour: colour[i],
+        key: alone ? "" : key[i],
+        value: page.compact(y.at(-1)),
+      })),
+    );
+    timeline.slide(plot, Math.min(...xs.map((x) => x[0])), lines.end, lines.window);
+    plot.y_range.setv(amounts.fit(...timeline.reach(ys)));
+    figure.tell(() => lines.describe("Lines over time", name));
   }
 
+  const apply = (...message) => lines.apply(...message);
   return { source, apply, paint, dispose: figure.dispose };
 };
-
-function joined(old, fresh) {
-  if (!old?.length) return fresh;
-  const all = new Float64Array(old.length + fresh.length);
-  all.set(old);
-  all.set(fresh, old.length);
-  return all;
-}
-
-function trim(line, left) {
-  // One point past the edge stays, so that the line enters from the border.
-  let first = line.x.findIndex((x) => x >= left) - 1;
-  if (first === -2) first = line.x.length;
-  if (first <= 0) return;
-  line.x = line.x.slice(first);
-  line.y = line.y.slice(first);
-}
-
-// Amounts start at zero unless that would press the lines flat.
-function extent(columns) {
-  let [low, high] = [Infinity, -Infinity];
-  for (const column of columns) {
-    for (const y of column) {
-      if (y < low) low = y;
-      if (y > high) high = y;
-    }
-  }
-  const room = 0.08 * (high - low || Math.abs(high) || 1);
-  const grounded = low >= 0 && low <= 0.5 * high;
-  return { start: grounded ? 0 : low - room, end: high + room };
-}
-
-function label(legend, shown, palette, title) {
-  while (legend.children.length > shown.length) legend.lastChild.remove();
-  shown.forEach(([key, { slot, y }], i) => {
-    const entry = legend.children[i] ?? chip(legend);
-    const [mark, name, value] = entry.children;
-    mark.style.background = palette[slot];
-    name.textContent = entry.title = key === title && shown.length === 1 ? "" : key;
-    value.textContent = page.compact(y.at(-1));
-  });
-}
-
-function chip(legend) {
-  const entry = add(legend, "span", "livebatch-chip");
-  for (const tag of ["i", "span", "b"]) add(entry, tag);
-  return entry;
-}

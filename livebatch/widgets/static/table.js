@@ -1,4 +1,8 @@
-// The newest batch. Cells are reused, so that a selection or a scroll position survives a batch.
+// The newest batch. Cells are reused, so that a selection or a scroll position survives a batch;
+// a click on a header sorts what is shown.
+
+const MARK_MS = 900;
+const TURNS = ["none", "descending", "ascending"];
 
 painters.table = async ({ el, note }) => {
   const frame = add(el, "div", "livebatch-table");
@@ -6,7 +10,8 @@ painters.table = async ({ el, note }) => {
   const head = add(add(table, "thead"), "tr");
   const body = add(table, "tbody");
   const source = { data: {} };
-  let shown = null;
+  let [shown, order, before] = [null, { name: null, turn: "none" }, new Map()];
+  waiting(el, true);
 
   function apply(picture) {
     shown = picture;
@@ -16,24 +21,93 @@ painters.table = async ({ el, note }) => {
 
   function paint() {
     const numeric = new Set(shown.numeric);
-    fit(body, shown.rows.length, "tr");
-    fill(head, shown.names, numeric, "th");
-    shown.rows.forEach((row, i) => fill(body.children[i], row, numeric, "td"));
-    const all = shown.total.toLocaleString("en");
-    const some = shown.rows.length < shown.total ? `${shown.rows.length} of ${all}` : all;
-    note(`${some} ${shown.total === 1 ? "row" : "rows"}`);
+    waiting(el, !shown.names.length);
+    const rows = sorted(shown, numeric, order);
+    fit(body, rows.length, "tr");
+    fit(head, shown.names.length, "th");
+    shown.names.forEach((name, i) => title(head.children[i], name, numeric.has(i)));
+    rows.forEach((row, i) => fill(body.children[i], row, numeric));
+    mark(rows, numeric);
+    note(counted(shown, order));
   }
 
-  return { source, apply, paint, dispose: () => el.replaceChildren() };
+  function title(cell, name, right) {
+    const button = cell.firstChild ?? add(cell, "button", "livebatch-sort");
+    const turn = order.name === name ? order.turn : "none";
+    button.type = "button";
+    cell.scope = "col";
+    cell.classList.toggle("livebatch-number", right);
+    cell.setAttribute("aria-sort", turn);
+    if (button.textContent !== name) button.textContent = button.title = name;
+    button.onclick = () => {
+      order = { name, turn: TURNS[(TURNS.indexOf(turn) + 1) % TURNS.length] };
+      before = new Map();
+      paint();
+    };
+  }
+
+  // Shows for a moment which cells are new, unless most of them are: that would say nothing.
+  function mark(rows, numeric) {
+    const [old, now] = [before, identified(rows, numeric)];
+    before = now;
+    if (calm()) return;
+    const changed = [...now].flatMap(([key, row], i) =>
+      row.flatMap((text, j) => (old.has(key) && old.get(key)[j] !== text ? [[i, j]] : [])),
+    );
+    if (2 * changed.length > rows.length * shown.names.length) return;
+    for (const [i, j] of changed) flash(body.children[i].children[j]);
+  }
+
+  function dispose() {
+    note("");
+    waiting(el, false);
+    el.replaceChildren();
+  }
+
+  return { source, apply, paint, dispose };
 };
+
+function flash(cell) {
+  for (const running of cell.getAnimations()) running.cancel();
+  const tint = "color-mix(in srgb, var(--jp-brand-color1, #2196f3) 28%, transparent)";
+  cell.animate([{ backgroundColor: tint }, {}], { duration: MARK_MS, easing: "ease-out" });
+}
+
+// Rows by what names them: their texts if those tell them apart, else their place.
+function identified(rows, numeric) {
+  const named = rows.map((row) => row.filter((_, i) => !numeric.has(i)).join("\0"));
+  const apart = new Set(named).size === rows.length;
+  return new Map(rows.map((row, i) => [apart ? named[i] : i, row]));
+}
+
+function sorted({ names, rows }, numeric, { name, turn }) {
+  const i = names.indexOf(name);
+  if (i < 0 || turn === "none") return rows;
+  const amount = (text) => (text === "–" ? NaN : Number(text.replaceAll(",", "")));
+  const compare = numeric.has(i)
+    ? (a, b) => a - b
+    : (a, b) => a.localeCompare(b, "en", { numeric: true });
+  const value = numeric.has(i) ? (row) => amount(row[i]) : (row) => row[i];
+  const sign = turn === "ascending" ? 1 : -1;
+  const known = rows.filter((row) => !Number.isNaN(value(row)));
+  const unknown = rows.filter((row) => Number.isNaN(value(row)));
+  return [...known.sort((a, b) => sign * compare(value(a), value(b))), ...unknown];
+}
+
+function counted({ rows, total }, { turn }) {
+  const all = total.toLocaleString("en");
+  const some = rows.length < total ? `${rows.length} of ${all}` : all;
+  const count = `${some} ${total === 1 ? "row" : "rows"}`;
+  return rows.length < total && turn !== "none" ? `${count}, those sorted` : count;
+}
 
 function fit(parent, n, tag) {
   while (parent.children.length > n) parent.lastChild.remove();
   while (parent.children.length < n) add(parent, tag);
 }
 
-function fill(row, texts, numeric, tag) {
-  fit(row, texts.length, tag);
+function fill(row, texts, numeric) {
+  fit(row, texts.length, "td");
   texts.forEach((text, i) => {
     const cell = row.children[i];
     cell.classList.toggle("livebatch-number", numeric.has(i));

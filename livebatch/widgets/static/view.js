@@ -8,19 +8,28 @@ const ASK_AGAIN = 20;
 class LiveView {
   constructor(model, el) {
     Object.assign(this, { model, el, seq: -1, gaps: 0, frames: 0, keyframes: 0 });
-    this.synced = this.closed = false;
+    this.synced = this.closed = this.paused = this.detached = this.drawn = false;
     this.missed = this.raf = 0;
-    this.kind = this.painter = this.broken = null;
-    this.body = add(el, "div", "livebatch-body");
-    this.foot = add(el, "div", "livebatch-foot");
-    this.note = add(this.foot, "span", "livebatch-note");
-    this.status = add(this.foot, "span", "livebatch-status");
-    this.error = add(el, "details", "livebatch-error");
+    this.kind = this.painter = this.wish = this.kernel = null;
     el.classList.add("livebatch-view");
     el.classList.toggle("livebatch-compact", model.get("compact"));
+    el.setAttribute("role", "figure");
+    el.setAttribute("aria-label", model.get("title"));
+    this.head = new Head(this, add(el, "div", "livebatch-head"));
+    this.body = add(el, "div", "livebatch-body");
+    const foot = add(el, "div", "livebatch-foot");
+    this.note = add(foot, "span", "livebatch-note");
+    this.line = new StatusLine(foot);
+    this.failure = new Failure(el);
+    this.errors = new ErrorTable(el, this.line.errors);
     this.receive = this.receive.bind(this);
-    page.views[model.get("name")] = this;
+    this.live = () => setTimeout(() => this.attach());
     model.on("msg:custom", this.receive);
+    model.on("comm_live_update", this.live);
+    const assets = model.get("assets").slice("IPY_MODEL_".length);
+    model.widget_manager.get_model(assets).then((found) => (this.kernel = found));
+    page.views[model.get("name")] = this;
+    this.presence = new Presence(this);
     this.ask();
   }
 
@@ -28,23 +37,32 @@ class LiveView {
     return this.painter?.source ?? null;
   }
 
+  get status() {
+    return this.line.text;
+  }
+
   ask() {
     this.synced = false;
     this.missed = 0;
-    this.model.send({ ask: "key" });
+    this.presence.tell({ ask: true });
   }
 
   receive(message, buffers) {
+    if (message.csv) return this.head.saved(message, buffers[0]);
+    this.presence.heard();
     if (!this.accepts(message)) return;
     this.seq = message.seq;
     this.synced = true;
-    if (message.note) this.annotate(message.note);
+    this.presence.took();
+    if (this.detached) this.attach();
+    if (message.note) this.annotate(message.note, message.key);
+    if (message.key) this.head.windowed(message.past);
     if (message.key && message.kind !== this.kind) this.begin(message);
     if (!message.picture || !this.painter) return;
-    this.frames += 1;
+    this.frames += !this.paused;
     this.keyframes += message.key;
     this.painter.apply(message.picture, buffers, message.key);
-    this.raf ||= requestAnimationFrame(() => this.flush());
+    this.repaint();
   }
 
   accepts({ seq, key }) {
@@ -62,43 +80,73 @@ class LiveView {
     this.painter?.dispose();
     this.painter = null;
     this.kind = kind;
+    this.drawn = false;
     if (!painters[kind]) return;
     this.body.replaceChildren();
     try {
-      const note = (text) => (this.note.textContent = text);
+      const note = (text) => say(this.note, text);
       const painter = await painters[kind]({ model: this.model, el: this.body, item, note });
       if (this.closed) return painter.dispose();
       this.painter = painter;
       this.ask();
     } catch (error) {
-      this.broken = `${error.stack}\n${error}`;
-      this.annotate({});
+      this.failure.broken(`${error.stack}\n${error}`);
     }
+  }
+
+  // A paused picture stands still in this page at once, whenever the kernel hears of it.
+  repaint() {
+    if (!this.paused || !this.drawn) this.raf ||= requestAnimationFrame(() => this.flush());
   }
 
   flush() {
     this.raf = 0;
-    this.painter?.paint();
+    if (!this.painter) return;
+    this.painter.paint();
+    this.drawn = true;
   }
 
-  annotate({ status, error, paused }) {
-    if (status) {
-      this.status.dataset.level = status[1];
-      this.status.textContent = status[0];
-    }
-    if (paused !== undefined) this.el.classList.toggle("livebatch-paused", paused);
-    const text = error ?? this.broken;
-    this.error.hidden = !text;
-    if (!text) return;
-    this.error.replaceChildren();
-    add(this.error, "summary").textContent = text.split("\n").at(-1);
-    add(this.error, "pre").textContent = text;
+  annotate(note, key) {
+    this.line.show(note, key);
+    if (note.errors !== undefined) this.errors.show(note.errors);
+    if (note.error !== undefined) this.failure.show(note.error);
+    if (note.window !== undefined) this.head.window(note.window);
+    if (note.paused === undefined || (this.wish !== null && this.wish !== note.paused)) return;
+    this.wish = null;
+    this.freeze(note.paused);
+  }
+
+  pause(paused) {
+    this.wish = paused;
+    this.freeze(paused);
+    this.model.send({ do: "pause", value: paused });
+  }
+
+  freeze(paused) {
+    this.paused = paused;
+    this.el.classList.toggle("livebatch-paused", paused);
+    this.head.pressed(paused);
+    if (paused) cancelAnimationFrame(this.raf);
+    this.raf = 0;
+    if (!paused && this.drawn) this.repaint();
+  }
+
+  // Only another model tells whether the kernel is there: a view sees just a part of its own.
+  attach() {
+    this.detached = this.kernel?.comm_live === false;
+    this.el.classList.toggle("livebatch-detached", this.detached);
+    this.line.detach(this.detached);
+    if (!this.detached && !this.closed) this.ask();
   }
 
   dispose() {
     this.closed = true;
+    this.presence.leave();
     this.model.off("msg:custom", this.receive);
+    this.model.off("comm_live_update", this.live);
     cancelAnimationFrame(this.raf);
+    this.head.dispose();
+    this.line.dispose();
     this.painter?.dispose();
     const name = this.model.get("name");
     if (page.views[name] === this) delete page.views[name];
@@ -109,6 +157,11 @@ function add(parent, tag, className = "") {
   const child = document.createElement(tag);
   child.className = className;
   return parent.appendChild(child);
+}
+
+// Text that does not change is left alone, for the sake of selections and screen readers.
+function say(el, text) {
+  if (el.textContent !== text) el.textContent = text;
 }
 
 // Messages carry unaligned views of bytes; numbers need aligned ones.

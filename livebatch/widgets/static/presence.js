@@ -1,0 +1,59 @@
+// Tells the kernel whether this page looks at a view, and how far it has come; the kernel sends
+// nothing to those who do not look, and waits for those who cannot keep up.
+
+const ACKNOWLEDGE = 4; // every so many messages
+const IDLE_MS = 2000;
+const NEAR = "150% 0px"; // what is about to be scrolled into sight moves already
+
+class Presence {
+  constructor(view) {
+    Object.assign(this, { view, near: true, taken: 0, quiet: false });
+    this.id = Math.random().toString(36).slice(2);
+    this.look = () => this.change(this.near);
+    document.addEventListener("visibilitychange", this.look);
+    // The notebook scrolls in an element of its own, which has a margin of its own.
+    this.observer = new IntersectionObserver(
+      (entries) => this.change(entries.at(-1).isIntersecting),
+      { rootMargin: NEAR, scrollMargin: NEAR },
+    );
+    this.observer.observe(view.el);
+    this.saw = this.sees;
+    this.timer = setInterval(() => this.idle(), IDLE_MS);
+  }
+
+  get sees() {
+    return this.near && !document.hidden;
+  }
+
+  tell(more = {}) {
+    const { model, seq } = this.view;
+    model.send({ page: this.id, seq, sees: this.sees, ...more });
+  }
+
+  change(near) {
+    this.near = near;
+    if (this.sees === this.saw) return;
+    this.saw = this.sees;
+    this.tell();
+  }
+
+  heard() {
+    this.quiet = false;
+  }
+
+  took() {
+    if (++this.taken % ACKNOWLEDGE === 0) this.tell();
+  }
+
+  idle() {
+    if (this.quiet && this.sees && !this.view.detached) this.tell({ idle: true });
+    this.quiet = true;
+  }
+
+  leave() {
+    clearInterval(this.timer);
+    this.observer.disconnect();
+    document.removeEventListener("visibilitychange", this.look);
+    if (!this.view.detached) this.tell({ sees: false, gone: true });
+  }
+}
