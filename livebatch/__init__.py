@@ -9,6 +9,7 @@ from livebatch._version import __version__
 
 if TYPE_CHECKING:
     from livebatch.errors import LivebatchError
+    from livebatch.kernel_ext.dashboard import dashboard
     from livebatch.rdd import RDD
     from livebatch.session import StreamingContext
     from livebatch.sql import Result
@@ -22,6 +23,7 @@ __all__ = [
     "StreamingContext",
     "__version__",
     "connect",
+    "dashboard",
 ]
 
 _HOMES = {
@@ -30,6 +32,7 @@ _HOMES = {
     "LivebatchError": "errors",
     "StreamingContext": "session",
     "Result": "sql",
+    "dashboard": "kernel_ext.dashboard",
     "load_ipython_extension": "kernel_ext",
     "unload_ipython_extension": "kernel_ext",
 }

@@ -34,6 +34,7 @@ def test_the_public_names() -> None:
         "StreamingContext",
         "__version__",
         "connect",
+        "dashboard",
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from IPython.core.completer import (
@@ -14,12 +15,21 @@ from IPython.core.completer import (
 )
 from IPython.core.interactiveshell import InteractiveShell
 
+from livebatch.errors import LivebatchError
 from livebatch.kernel_ext.chains import chain, members
 from livebatch.kernel_ext.engine import NAME
-from livebatch.kernel_ext.grammar import SUGGESTED, cell_options, engine_options, stream_options
+from livebatch.kernel_ext.grammar import (
+    ON_ONE_STREAM,
+    SUGGESTED,
+    cell_options,
+    engine_options,
+    stream_options,
+)
 from livebatch.kernel_ext.options import Options
 from livebatch.kernel_ext.query_magic import query_options
+from livebatch.kernel_ext.watch import watch_options
 from livebatch.session import StreamingContext
+from livebatch.sql import query
 
 _LINE = re.compile(r"\s*(%%?\w+) (.*)", re.DOTALL)
 
@@ -45,7 +55,7 @@ class Matcher:
             return _fitting(typed, self._on_magic_line(magic[1], words, typed), "param")
         if context.full_text.startswith("%%query"):
             typed = context.token
-            return _fitting(typed, self._streams() if typed else (), "stream")
+            return _fitting(typed, self._in_sql(context.full_text) if typed else (), "stream")
         return self._in_code(context)
 
     def _on_magic_line(self, magic: str, words: list[str], typed: str) -> Iterable[str]:
@@ -54,9 +64,13 @@ class Matcher:
                 return self._streams()
             case "%%stream", _:
                 return _options(cell_options(), words, typed)
+            case "%watch", []:
+                return self._streams()
+            case "%watch", _:
+                return _options(watch_options(), words, typed)
             case "%%query", _:
                 return _options(query_options(), words, typed)
-            case "%stream", ["stop"]:
+            case "%stream", [action] if action in ON_ONE_STREAM:
                 return self._streams()
             case "%stream", []:
                 return stream_options().actions
@@ -65,6 +79,16 @@ class Matcher:
             case "%engine", [action, *rest] if action in engine_options().actions:
                 return _options(engine_options().actions[action], rest, typed)
         return ()
+
+    def _in_sql(self, text: str) -> Iterable[str]:
+        """Return the streams, and the columns of those that a query names."""
+        ssc, words = self._shell.user_ns.get(NAME), set(re.findall(r"\w+", text))
+        for name in self._streams():
+            yield name
+            if name in words:
+                with suppress(LivebatchError):
+                    described = query(f'DESCRIBE FROM "{name}"', context=ssc).to_arrow()
+                    yield from described.column("column_name").to_pylist()
 
     def _in_code(self, context: CompletionContext) -> SimpleMatcherResult:
         lines = context.full_text.split("\n")[: context.cursor_line]

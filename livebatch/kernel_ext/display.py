@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 from livebatch.engine.runtime import ConnectionFile
-from livebatch.events import EngineStatus, StreamStatus
+from livebatch.events import EngineStatus
 from livebatch.interval import format_millis, to_datetime
-from livebatch.kernel_ext.status import clock, counted, milliseconds, nbytes
+from livebatch.kernel_ext.status import counted, nbytes
 
 _LEFT = ' style="text-align: left"'
 _ERROR = ' style="text-align: left; color: var(--jp-error-color1, #d32f2f)"'
@@ -97,59 +97,3 @@ def engines_table(
         for engine, status in engines
     ]
     return Grid(names, rows, frozenset({3, 5}))
-
-
-def stream_table(status: EngineStatus, sources: Mapping[str, str]) -> Grid:
-    """Return how the named streams of an engine are doing.
-
-    Args:
-        status: of the engine.
-        sources: for each stream how its sources are doing, where that is known.
-    """
-    names = (
-        "stream",
-        "rows/s",
-        "batches",
-        "last batch",
-        "delay",
-        "kept for",
-        "kept",
-        "bad",
-        "source",
-        "error",
-    )
-    streams = sorted(status.streams, key=lambda stream: stream.name)
-    rows = [_stream_row(stream, sources.get(stream.name, "")) for stream in streams]
-    return Grid(names, rows, frozenset({1, 2, 4, 5, 7}), frozenset({9}))
-
-
-def _stream_row(stream: StreamStatus, source: str) -> tuple[str, ...]:
-    rate = stream.rows * 1000 / stream.slide
-    if stream.last is None:
-        numbers = ("–", str(stream.batches), "–", "–")
-    else:
-        numbers = (
-            f"{rate:,.0f}" if rate >= 10 else f"{rate:.3g}",
-            f"{stream.batches:,}",
-            clock(stream.last),
-            milliseconds(stream.delay),
-        )
-    return (
-        stream.name,
-        *numbers,
-        format_millis(stream.retain),
-        _kept(stream),
-        str(stream.bad),
-        source or stream.source,
-        stream.error or "",
-    )
-
-
-def _kept(stream: StreamStatus) -> str:
-    """Return which batches can be queried."""
-    if stream.first is None:
-        return "none yet"
-    return (
-        f"{counted(stream.retained, 'batch', 'batches')} from {clock(stream.first)} on, "
-        f"{nbytes(stream.nbytes)}"
-    )

@@ -13,6 +13,8 @@ from livebatch.errors import EngineError, EngineLost, NameTaken, NotRunning
 from livebatch.events import EngineStatus
 from livebatch.interval import Millis, format_millis
 from livebatch.kernel_ext.display import Grid, engines_table
+from livebatch.kernel_ext.layout import Dashboard
+from livebatch.kernel_ext.monitor import Monitor
 from livebatch.kernel_ext.pump import Pump
 from livebatch.kernel_ext.status import counted
 from livebatch.kernel_ext.textlog import write
@@ -38,6 +40,7 @@ class NotebookEngine:
         self._ssc: StreamingContext | None = None
         self._made: StreamingContext | None = None
         self._pump: Pump | None = None
+        self._monitor: Monitor | None = None
         atexit.register(self._hang_up)
 
     def start(
@@ -79,6 +82,18 @@ class NotebookEngine:
         mine = None if ssc is None else status_of(ssc)
         found = [(engine, status_at(engine)) for engine in list_engines()]
         return engines_table(found, mine.name if mine else None)
+
+    def monitor(self) -> Dashboard:
+        """Return a dashboard of how the engine keeps up, in place of the one there was.
+
+        Raises:
+            NotRunning: there is no engine.
+        """
+        ssc = self.running()
+        if self._monitor is not None:
+            self._monitor.close()
+        self._monitor = Monitor(ssc.status)
+        return self._monitor.dashboard
 
     def resize(self, workers: int) -> str:
         """Change the number of workers, and return a line that says so.
@@ -139,6 +154,18 @@ class NotebookEngine:
         assert self._pump is not None
         return self._pump
 
+    def adopted(self) -> tuple[StreamingContext, Pump]:
+        """Return the context that the views follow, and what moves them; may be called from any
+        thread.
+
+        Raises:
+            NotRunning: there is none.
+        """
+        ssc, pump = self._ssc, self._pump
+        if ssc is None or pump is None:
+            raise NotRunning("no engine is running")
+        return ssc, pump
+
     def stop(self) -> str:
         """Stop the engine, and return a line that says so.
 
@@ -167,6 +194,8 @@ class NotebookEngine:
 
     def _hang_up(self) -> None:
         # A thread that is still at work when Python ends can bring the process down.
+        if self._monitor is not None:
+            self._monitor.close()
         for panel in live().values():
             panel.close()
         self.close()

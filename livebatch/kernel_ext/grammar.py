@@ -15,6 +15,14 @@ SUGGESTED = {
 }
 """Values worth offering where any would do."""
 
+ON_ONE_STREAM = {
+    "explain": "draw how a stream is computed, and what its newest batch cost",
+    "stop": "stop a stream",
+    "pause": "have a stream compute no batches, for everyone, until it is resumed",
+    "resume": "have a paused stream go on with the next batch",
+}
+"""What ``%stream`` can do to a stream."""
+
 
 @cache
 def engine_options() -> Options:
@@ -24,6 +32,7 @@ def engine_options() -> Options:
     options.set_defaults(action="status")
     actions.add_parser("status", help="show its workers, streams and memory (what it does alone)")
     actions.add_parser("stop", help="stop it and its streams")
+    actions.add_parser("monitor", help="watch how it keeps up, as it happens")
     actions.add_parser("list", help="list the engines that run on this machine")
     resize = actions.add_parser("resize", help="change the number of workers while it runs")
     resize.add_argument("workers", metavar="WORKERS", type=count, help="how many")
@@ -52,15 +61,16 @@ def stream_options() -> Options:
     """Return what may follow ``%stream``."""
     options = Options(
         "%stream",
-        "list the streams, or stop one",
+        "list the streams; explain, stop, pause or resume one",
         epilog="A stream is defined by a cell that begins with %%stream NAME and ends with the "
         "stream; %%stream --help says more.",
     )
     actions = options.add_subparsers(dest="action", metavar="ACTION")
     options.set_defaults(action="list")
     actions.add_parser("list", help="list the streams (what it does alone)")
-    stop = actions.add_parser("stop", help="stop a stream")
-    stop.add_argument("name", metavar="NAME", help="its name")
+    for action, help in ON_ONE_STREAM.items():
+        options_of = actions.add_parser(action, help=help)
+        options_of.add_argument("name", metavar="NAME", help="its name")
     return options
 
 

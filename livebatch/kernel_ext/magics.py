@@ -10,8 +10,11 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
 from livebatch.kernel_ext.cell import compile_body
 from livebatch.kernel_ext.display import Grid, engine_table
+from livebatch.kernel_ext.drawing import Drawing
 from livebatch.kernel_ext.engine import NotebookEngine
 from livebatch.kernel_ext.grammar import cell_options, engine_options, stream_options
+from livebatch.kernel_ext.layout import Dashboard
+from livebatch.kernel_ext.livetable import StreamTable
 from livebatch.kernel_ext.options import HelpShown
 from livebatch.kernel_ext.streams import Streams, check_free
 from livebatch.kernel_ext.tracebacks import own_lines_only
@@ -28,7 +31,7 @@ class StreamMagics(Magics):
         self.streams = Streams(shell, self.notebook)
 
     @line_magic
-    def engine(self, line: str) -> Grid | None:
+    def engine(self, line: str) -> Grid | Dashboard | None:
         """Start, look at or stop the engine of this notebook; ``%engine --help`` says more."""
         __tracebackhide__ = True
         with suppress(HelpShown), own_lines_only(self._shell):
@@ -40,6 +43,8 @@ class StreamMagics(Magics):
                     print(start(options.batch, options.workers, options.on_error, linger))
                 case "list":
                     return self.notebook.engines()
+                case "monitor":
+                    return self.notebook.monitor()
                 case "resize":
                     print(self.notebook.resize(options.workers))
                 case "stop":
@@ -51,8 +56,8 @@ class StreamMagics(Magics):
         return None
 
     @line_cell_magic
-    def stream(self, line: str, cell: str | None = None) -> Grid | None:
-        """Make a stream of a cell; list or stop streams. ``%stream --help`` says more."""
+    def stream(self, line: str, cell: str | None = None) -> StreamTable | Drawing | None:
+        """Make a stream of a cell; list, stop or pause streams. ``%stream --help`` says more."""
         __tracebackhide__ = True
         with suppress(HelpShown), own_lines_only(self._shell):
             if cell is not None:
@@ -61,7 +66,9 @@ class StreamMagics(Magics):
             options = stream_options().read(line)
             if options.action == "list":
                 return self.streams.table()
-            print(self.streams.stop(options.name))
+            if options.action == "explain":
+                return self.streams.explain(options.name)
+            print(getattr(self.streams, options.action)(options.name))
         return None
 
     def _define(self, line: str, cell: str) -> None:

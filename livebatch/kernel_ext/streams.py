@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 import builtins
+import os
+from pathlib import Path
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from livebatch.errors import DefinitionError, NameTaken
+from livebatch.kernel_ext.board import Board
 from livebatch.kernel_ext.cell import Body, checked, kind_of
-from livebatch.kernel_ext.display import Grid, stream_table
+from livebatch.kernel_ext.drawing import Drawing
 from livebatch.kernel_ext.engine import NAME, NotebookEngine
+from livebatch.kernel_ext.livetable import StreamTable
 from livebatch.kernel_ext.textlog import Pane, printing_into
 from livebatch.session import StreamingContext
 from livebatch.stream import DStream, check_name
-from livebatch.widgets import live, show
+from livebatch.widgets import live, show, view
 
-OF_THE_PAST = ("auto", "line")
-_SHOW, _WINDOW = "show", "window"
+_SHOW, _WINDOW, _CELL = "show", "window", "cell"
 
 
 class Streams:
@@ -33,6 +37,8 @@ class Streams:
         self._shell, self._engine = shell, engine
         self._panes: dict[str, Pane] = {}
         self._cells: dict[str, str | None] = {}
+        self._table: StreamTable | None = None
+        atexit.register(self.close)
 
     def define(self, name: str, body: Body, kind: str, window: float, retain: float) -> None:
         """Run a cell's body and make a stream of its last expression, in place of the one that
@@ -50,7 +56,8 @@ class Streams:
         """
         __tracebackhide__ = True
         ssc, pane, names = self._engine.started(), Pane(), self._shell.user_ns
-        before, notes = names.get(name), {_SHOW: kind, _WINDOW: f"{window:g}"}
+        before = names.get(name)
+        notes = {_SHOW: kind, _WINDOW: f"{window:g}", _CELL: self._where()}
         try:
             with ssc.defining(name), printing_into(pane):
                 stream = checked(body.run(names))
@@ -86,15 +93,56 @@ class Streams:
             self._show(stream, found.name, Pane(), found.notes.get(_SHOW, "auto"), window)
         return f"attached; streams: {', '.join(found.name for found in streams) or 'none'}"
 
-    def table(self) -> Grid:
-        """Return how all streams are doing.
+    def table(self) -> StreamTable:
+        """Return how all streams are doing: a table that moves while it is displayed.
 
         Raises:
             NotRunning: there is no engine.
         """
-        ssc = self._engine.running()
-        known = {name: self._engine.pump.source_of(s) for name, s in ssc.streams.items()}
-        return stream_table(ssc.status(), known)
+        self._engine.running()
+        if self._table is None:
+            actions = {"stop": self.stop, "pause": self.pause, "resume": self.resume}
+            self._table = StreamTable(self._board, actions)
+        self._table.refresh()
+        return self._table
+
+    def explain(self, name: str) -> Drawing:
+        """Return a picture of how a stream is computed.
+
+        Raises:
+            NotRunning: there is no such stream, or no engine.
+        """
+        return Drawing(self._engine.running().explained(name))
+
+    def close(self) -> None:
+        """Have the table of streams stand still."""
+        atexit.unregister(self.close)
+        if self._table is not None:
+            self._table.close()
+            self._table = None
+
+    def _board(self) -> Board:
+        ssc, pump = self._engine.adopted()
+        sources = {name: pump.source_of(stream) for name, stream in list(ssc.streams.items())}
+        return Board.of(ssc.status(), sources)
+
+    def pause(self, name: str) -> str:
+        """Pause a stream for all clients, and return a line that says so.
+
+        Raises:
+            NotRunning: there is no such stream, or no engine.
+        """
+        self._engine.running().pause(name)
+        return f"paused {name} from the next batch on; %stream resume {name} has it go on"
+
+    def resume(self, name: str) -> str:
+        """Have a paused stream go on, and return a line that says so.
+
+        Raises:
+            NotRunning: there is no such stream, or no engine.
+        """
+        self._engine.running().resume(name)
+        return f"{name} goes on with the next batch"
 
     def stop(self, name: str) -> str:
         """Stop a stream, and return a line that says so.
@@ -108,7 +156,8 @@ class Streams:
 
     def _show(self, stream: DStream[Any], name: str, pane: Pane, kind: str, window: float) -> None:
         panel = show(name, kind, window=window)
-        self._engine.pump.show(stream, panel.view, kind in OF_THE_PAST, pane.write)
+        past = kind == "auto" or view(kind).past
+        self._engine.pump.show(stream, panel.view, past, pane.write)
         if name in self._panes:
             self._panes[name].close()
         pane.put_into(panel)
@@ -126,6 +175,12 @@ class Streams:
         parent: dict[str, Any] = getattr(self._shell, "get_parent", dict)()
         cell: str | None = parent.get("metadata", {}).get("cellId")
         return cell
+
+    def _where(self) -> str:
+        """Return which cell of which notebook runs, for people."""
+        number = f"In [{len(self._shell.user_ns['In']) - 1}]"
+        notebook = Path(os.environ.get("JPY_SESSION_NAME", "")).name
+        return f"{number} of {notebook}" if notebook else number
 
 
 def check_free(name: str, names: dict[str, Any]) -> None:

@@ -6,10 +6,12 @@ import math
 import os
 import re
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
 import psutil
 import pytest
 
@@ -20,7 +22,7 @@ from livebatch.kernel_ext import pump
 from livebatch.session import StreamingContext
 from livebatch.widgets import live
 from tests.helpers import eventually, free_port, line_server
-from tests.kernel_ext.notebook import Notebook, rows, said, trouble
+from tests.kernel_ext.notebook import Notebook, left_out, rows, said, trouble
 from tests.kernel_ext.test_printing import log_of
 
 pytestmark = pytest.mark.process
@@ -206,9 +208,11 @@ def test_bad_records_show_with_their_traceback(notebook: Notebook) -> None:
         "%%stream numbers --show none\n"
         "ssc.queue_stream(default=['x', *map(str, range(500))]).map(int)"
     )
-    text = eventually(lambda: trouble("numbers"))
-    assert "For the record 'x':" in text
-    assert text.splitlines()[-1].startswith("1 bad record left out of 501: ValueError: invalid")
+    errors = eventually(lambda: left_out("numbers"))
+    assert (errors["count"], errors["seen"]) == (1, 501)
+    [kind] = errors["kinds"]
+    assert kind["records"] == ("'x'",)
+    assert kind["error"].startswith("ValueError: invalid")
     assert said("numbers")[0].endswith(" · 1 bad record")
 
 
@@ -293,3 +297,46 @@ def test_a_kernel_takes_up_an_engine_again() -> None:
         eventually(lambda: rows(live()["doubled"]) == [["10"]])
         second.works("%engine stop")
     eventually(lambda: engine.name not in [found.name for found in list_engines()])
+
+
+def test_a_pause_outlives_the_notebook_and_any_client_ends_it() -> None:
+    with Notebook.open() as first:
+        first.works(START)
+        first.works("%%stream numbers --show none\nssc.queue_stream(default=[4])")
+        first.works("%%stream doubled --show none\nnumbers.map(lambda n: 2 * n)")
+        eventually(lambda: all(s.batches for s in first.names["ssc"].status().streams))
+        first.works("%stream pause numbers")
+        engine = first.names["ssc"].status()
+        first.names["ssc"].detach()
+    with Notebook.open() as second:
+        second.works("%engine attach")
+        ssc = second.names["ssc"]
+        before = {s.name: (s.batches, s.paused) for s in ssc.status().streams}
+        assert {paused for _, paused in before.values()} == {("numbers",)}
+        with StreamingContext.attach(engine.name) as other:
+            ticks = ssc.status().now
+            eventually(lambda: ssc.status().now > ticks + 500)
+            assert {s.name: (s.batches, s.paused) for s in ssc.status().streams} == before
+            other.resume("numbers")
+            eventually(lambda: all(s.batches > before[s.name][0] for s in ssc.status().streams))
+            other.detach()
+        second.works("%engine stop")
+
+
+def test_twenty_quick_runs_leave_one_stream_one_view_and_one_widget(notebook: Notebook) -> None:
+    notebook.works(START)
+    cell = "%%stream numbers --show table\nssc.queue_stream(default=[{}]).map(lambda n: n)"
+    notebook.works(cell.format(0))
+    notebook.works("%%stream doubled --show none\nnumbers.map(lambda n: 2 * n)", "cell-2")
+    eventually(lambda: rows(live()["numbers"]) == [["0"]])
+    widgets = len(ipywidgets.widgets.widget._instances)
+    threads = threading.active_count()
+    for i in range(1, 21):
+        shown = notebook.works(cell.format(i)).shown
+        assert len(shown) == 1
+    assert len(ipywidgets.widgets.widget._instances) == widgets
+    assert threading.active_count() == threads
+    status = notebook.names["ssc"].status()
+    assert sorted(stream.name for stream in status.streams) == ["doubled", "numbers"]
+    eventually(lambda: rows(live()["numbers"]) == [["20"]])
+    eventually(lambda: notebook.names["doubled"].latest().collect() == [40])

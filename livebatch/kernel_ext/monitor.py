@@ -1,0 +1,123 @@
+"""``%engine monitor``: how an engine and its streams keep up, as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from threading import Event, Thread
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from livebatch.errors import LivebatchError
+from livebatch.events import EngineStatus, StreamStatus
+from livebatch.interval import to_datetime
+from livebatch.kernel_ext.layout import Dashboard
+from livebatch.widgets import Panel, show
+
+EVERY = 1.0
+"""Seconds between two looks at the engine."""
+
+WINDOW = 300.0
+MB = 1e6
+
+_SCHEMA = pa.schema({"of": pa.string(), "amount": pa.float64()})
+
+Rows: TypeAlias = Iterator[tuple[str, float]]
+
+
+class Monitor:
+    """Six pictures of an engine: what its streams give, how long their batches take, how late they
+    begin, how many wait, how busy each worker is, and what blocks take.
+
+    They stand for what Spark's Streaming tab shows. The monitor ends with its views, and when the
+    engine is gone.
+
+    Args:
+        ask: returns how the engine is doing.
+    """
+
+    def __init__(self, ask: Callable[[], EngineStatus]) -> None:
+        self._ask = ask
+        self._before: EngineStatus | None = None
+        self._panels = {
+            "rate": _panel("rows/s", "line"),
+            "batch time": _panel("batch time, % of the interval", "line"),
+            "scheduling delay": _panel("scheduling delay, ms", "line"),
+            "waiting": _panel("waiting batches and jobs", "line"),
+            "busy": _panel("workers, % of the time at work", "heatmap"),
+            "memory": _panel("blocks, MB", "line"),
+        }
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="livebatch-monitor", daemon=True)
+        self._thread.start()
+
+    @property
+    def dashboard(self) -> Dashboard:
+        """The pictures, side by side."""
+        rate, time, delay, waiting, busy, memory = self._panels.values()
+        return Dashboard([[rate, time], [delay, waiting], [busy, memory]], "the engine")
+
+    def close(self) -> None:
+        """End it, and its views."""
+        self._stop.set()
+        self._thread.join()
+        for panel in self._panels.values():
+            panel.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(EVERY) and any(p.comm for p in self._panels.values()):
+            try:
+                self.look()
+            except LivebatchError:
+                for panel in self._panels.values():
+                    panel.view.status("the engine is gone", "warn")
+                return
+
+    def look(self) -> None:
+        """Ask the engine once, and show what it says."""
+        status = self._ask()
+        for name, rows in (
+            ("rate", _each(status, lambda stream: stream.rate)),
+            ("batch time", _each(status, _share)),
+            ("scheduling delay", _each(status, lambda stream: stream.began)),
+            ("waiting", _waiting(status)),
+            ("busy", _busy(self._before, status)),
+            ("memory", _memory(status)),
+        ):
+            found = [{"of": key, "amount": amount} for key, amount in rows]
+            table = pa.Table.from_pylist(found, _SCHEMA)
+            self._panels[name].view.push(to_datetime(status.now), table)
+        self._before = status
+
+
+def _panel(title: str, kind: str) -> Panel:
+    return show(f"monitor · {title}", kind, window=WINDOW, title=title)
+
+
+def _each(status: EngineStatus, figure: Callable[[StreamStatus], float]) -> Rows:
+    """Yield a figure of every stream that has had a batch."""
+    return ((s.name, float(figure(s))) for s in status.streams if s.last is not None)
+
+
+def _share(stream: StreamStatus) -> float:
+    return 100 * (stream.delay - stream.began) / stream.slide
+
+
+def _waiting(status: EngineStatus) -> Rows:
+    yield "batches", float(sum(stream.queued for stream in status.streams))
+    yield "jobs at work", float(status.pending)
+
+
+def _busy(before: EngineStatus | None, status: EngineStatus) -> Rows:
+    """Yield what share of the time since the last look each worker has been at work."""
+    if before is None or status.now <= before.now:
+        return
+    seconds = (status.now - before.now) / 1000
+    known = dict(zip(before.workers, before.worked, strict=True))
+    for pid, worked in zip(status.workers, status.worked, strict=True):
+        yield f"worker {pid}", min(100.0, 100 * (worked - known.get(pid, 0.0)) / seconds)
+
+
+def _memory(status: EngineStatus) -> Rows:
+    yield "in memory", status.stored / MB
+    yield "on disk", sum(stream.spilled for stream in status.streams) / MB

@@ -1,0 +1,103 @@
+"""%engine monitor: what its pictures are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from livebatch.errors import EngineLost
+from livebatch.events import EngineStatus, StreamStatus
+from livebatch.kernel_ext import monitor as module
+from livebatch.kernel_ext.monitor import Monitor
+from livebatch.testing import ManualContext
+from livebatch.widgets import live
+from tests.helpers import eventually
+from tests.kernel_ext.notebook import Notebook, rows
+
+STREAM = StreamStatus("s", 1000, 5, 10, 5000, 300, 0, None, rate=8.0, began=50, queued=2)
+
+
+class Engine:
+    """Says how it is doing, as told."""
+
+    def __init__(self) -> None:
+        self.status = self.at(0, (0.0, 0.0))
+        self.gone = False
+
+    def at(self, now: int, worked: tuple[float, ...], *streams: StreamStatus) -> EngineStatus:
+        return EngineStatus(
+            1000, True, now, tuple(range(len(worked))), streams, 3_000_000, 1, 7, worked=worked
+        )
+
+    def __call__(self) -> EngineStatus:
+        if self.gone:
+            raise EngineLost("it is gone")
+        return self.status
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    monkeypatch.setattr(module, "EVERY", 3600)
+    return Engine()
+
+
+@pytest.fixture
+def monitor(engine: Engine) -> Iterator[Monitor]:
+    monitor = Monitor(engine)
+    yield monitor
+    monitor.close()
+
+
+def newest(monitor: Monitor, title: str) -> Any:
+    """What a picture was given last."""
+    return lambda: dict(rows(live()[f"monitor · {title}"]))
+
+
+def test_the_figures_of_streams_and_workers(engine: Engine, monitor: Monitor) -> None:
+    monitor.look()
+    engine.status = engine.at(2000, (0.5, 1.8), STREAM)
+    monitor.look()
+    for title, expected in {
+        "rows/s": {"s": "8"},
+        "batch time, % of the interval": {"s": "25"},
+        "scheduling delay, ms": {"s": "50"},
+        "waiting batches and jobs": {"batches": "2", "jobs at work": "1"},
+        "workers, % of the time at work": {"worker 0": "25", "worker 1": "90"},
+        "blocks, MB": {"in memory": "3", "on disk": "0"},
+    }.items():
+        found = newest(monitor, title)
+        eventually(lambda found=found, expected=expected: found() == expected)
+
+
+def test_a_worker_that_has_come_since_is_counted_from_nothing(
+    engine: Engine, monitor: Monitor
+) -> None:
+    monitor.look()
+    engine.status = engine.at(1000, (0.5, 0.0, 0.25))
+    monitor.look()
+    found = newest(monitor, "workers, % of the time at work")
+    eventually(lambda: found() == {"worker 0": "50", "worker 1": "0", "worker 2": "25"})
+
+
+def test_it_ends_with_its_views_and_when_the_engine_is_gone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EVERY", 0.01)
+    first = Monitor(engine)
+    first.close()
+    assert not [key for key in live() if key.startswith("monitor")]
+    second = Monitor(engine)
+    engine.gone = True
+    eventually(lambda: not second._thread.is_alive())
+    second.close()
+
+
+def test_a_notebook_has_one_monitor(notebook: Notebook, ssc: ManualContext) -> None:
+    board: Any = notebook.works("%engine monitor").value
+    assert len(board.panels) == 6
+    notebook.works("%engine monitor")
+    assert board.panels[0].comm is None
+    assert len([key for key in live() if key.startswith("monitor")]) == 6
+    notebook.shell.magics_manager.registry["StreamMagics"].notebook._monitor.close()
