@@ -10,7 +10,7 @@ WITH_BROWSER := CHROMIUM=$$(scripts/ensure_browser.sh) && export CHROMIUM &&
 PYTEST := $(BIN)/pytest --doctest-modules livebatch tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test fast lint format bench lock clean
+.PHONY: help demo install test fast lint format bench screenshots lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: lint ## lint, then the unit, process and browser tests
 
 fast: install ## the unit tests alone
 	$(PYTEST) -m "not browser and not process and not slow"
+
+screenshots: install ## make the pictures in docs/images
+	$(WITH_BROWSER) PYTHONPATH=scripts:. $(BIN)/python scripts/screenshots.py
 
 lint: install ## format, lint, file length, import contract, types
 	$(BIN)/ruff format --check .

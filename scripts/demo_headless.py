@@ -26,12 +26,14 @@ STOP = "ssc.stop(), server.terminate(), server.wait()"
 
 
 @contextmanager
-def quickstart() -> Iterator[Notebook]:
-    """Open a copy of the notebook, with what lies beside it."""
+def opened(name: str) -> Iterator[Notebook]:
+    """Open a copy of a notebook, with what lies beside it."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)
         with Lab.start(Path(folder)) as lab:
-            notebook = lab.visit(NOTEBOOK)
+            notebook = lab.visit(name)
+            notebook.page.set_viewport_size({"width": 900, "height": 7200})
+            notebook.evaluate("lab.shell.collapseLeft()")
             yield notebook
             notebook.close()
 
@@ -71,12 +73,11 @@ def wait_for_charts(notebook: Notebook) -> None:
 
 def main() -> None:
     """Run the demonstration."""
-    with quickstart() as notebook:
+    with opened(NOTEBOOK) as notebook:
         run_all(notebook)
         settled = notebook.ask("{s.name: s.batches for s in ssc.status().streams}")
         workers = notebook.ask("len(ssc.status().workers)")
         window = notebook.ask("top_words.latest().to_pandas().to_string(index=False)")
-        notebook.page.set_viewport_size({"width": 1280, "height": 3600})
         notebook.scroll_to(0)
         notebook.wait_for_frames("load", 3)
         picture = ROOT / "build" / "demo.png"
