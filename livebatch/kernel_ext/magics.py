@@ -49,6 +49,7 @@ class StreamMagics(Magics):
                     print(self.notebook.resize(options.workers))
                 case "stop":
                     print(self.notebook.stop())
+                    self.streams.keep()
                 case "attach":
                     print(self.streams.attach(options.name))
                 case "status":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import display
+from IPython.display import DisplayHandle, display
 
 from livebatch.errors import DefinitionError, NameTaken
 from livebatch.kernel_ext.board import Board
@@ -37,6 +37,7 @@ class Streams:
         self._shell, self._engine = shell, engine
         self._panes: dict[str, Pane] = {}
         self._cells: dict[str, str | None] = {}
+        self._shown: dict[str, DisplayHandle] = {}
         self._table: StreamTable | None = None
         atexit.register(self.close)
 
@@ -152,6 +153,7 @@ class Streams:
             NotRunning: there is no such stream, or no engine.
         """
         self._engine.running().remove(name)
+        self.keep(name)
         return f"stopped {name}; its view stays as it is, and running its cell starts it again"
 
     def _show(self, stream: DStream[Any], name: str, pane: Pane, kind: str, window: float) -> None:
@@ -162,13 +164,25 @@ class Streams:
             self._panes[name].close()
         pane.put_into(panel)
         self._panes[name], self._cells[name] = pane, self._cell()
-        display(panel)
+        self._shown[name] = display(panel, display_id=True)
+
+    def keep(self, *names: str) -> None:
+        """Have the notebook's file show the last batch of streams whose views move no more, where
+        there is no kernel: as HTML, exported, or untrusted.
+
+        Args:
+            names: of the streams; all if none are named.
+        """
+        panels = live()
+        for name in names or tuple(self._shown):
+            if name in panels and name in self._shown:
+                self._shown[name].update(panels[name])
 
     def _show_again(self, name: str) -> None:
         # Running a cell clears its output, where the view was that is to stay.
         panel, cell = live().get(name), self._cell()
         if panel is not None and cell is not None and self._cells.get(name) == cell:
-            display(panel)
+            self._shown[name] = display(panel, display_id=True)
 
     def _cell(self) -> str | None:
         """Return the id of the cell that runs, if the notebook tells."""

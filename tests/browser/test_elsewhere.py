@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert import HTMLExporter
 from playwright.sync_api import Page
 
 from tests.browser.lab import Lab
@@ -92,3 +93,22 @@ def test_the_command_that_serves_an_app(lab: Lab, notebook: Path, page: Page) ->
             assert_alive(page)
         finally:
             os.killpg(server.pid, signal.SIGTERM)
+
+
+def test_the_file_keeps_the_last_batch_of_streams_that_were_stopped(lab: Lab) -> None:
+    notebook = lab.open([*CELLS, "%stream stop names", "%engine stop"])
+    for i in range(3):
+        notebook.run(i)
+    notebook.wait_for_frames("names", 5)
+    for i in (3, 4):
+        notebook.run(i)
+    for i, text in ((2, "name "), (1, "<td>")):
+        [output] = [out for out in notebook.outputs(i) if "text/html" in out.get("data", {})]
+        assert text in "".join(output["data"]["text/html"])
+        assert "application/vnd.jupyter.widget-view+json" in output["data"]
+    notebook.wait("window.__livebatch.views.names.source.get_length() > 0")
+    notebook.save()
+    path = lab.folder / notebook.evaluate("panel.context.path")
+    html, _ = HTMLExporter(template_name="basic").from_filename(str(path))
+    assert re.search(r"<td>name \d</td>", html)
+    notebook.close()

@@ -248,6 +248,30 @@ def test_a_log_follows_its_end_until_someone_reads(notebook: Notebook) -> None:
     assert notebook.evaluate(f"{frame}.querySelector('[data-level=error]').innerText")
 
 
+@pytest.mark.parametrize(
+    ("kind", "height", "said"),
+    [
+        ("heatmap", 0.82, ["5 to 6", "3"]),
+        ("bands", 0.5, ["p95", "p75", "p50", "p25", "p5"]),
+        ("histogram", 0.5, ["5 to 6"]),
+    ],
+)
+def test_the_pointer_tells_what_is_there(
+    notebook: Notebook, kind: str, height: float, said: list[str]
+) -> None:
+    feed(notebook, kind, 5)
+    figure = f"{body(kind)}.querySelector('.livebatch-figure').getBoundingClientRect()"
+    box = notebook.evaluate(f"(({{x, y, width, height}}) => [x, y, width, height])({figure})")
+    across = 0.18 if kind == "histogram" else 0.9
+    notebook.page.mouse.move(box[0] + across * box[2], box[1] + height * box[3])
+    told = (
+        "[...document.querySelectorAll('.bk-Tooltip')].flatMap("
+        "t => [...t.shadowRoot.querySelectorAll('span, b')].map(e => e.textContent))"
+    )
+    notebook.wait(f"(told => arg.every(text => told.includes(text)))({told})", said)
+    notebook.page.mouse.move(0, 0)
+
+
 def test_pictures_are_described_now_and_then(notebook: Notebook) -> None:
     assert label(notebook, "line").startswith("Lines over time of line: a ")
     assert label(notebook, "bar").startswith("Bars of bar, largest first: z 9, ")

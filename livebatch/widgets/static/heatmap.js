@@ -18,9 +18,9 @@ painters.heatmap = async ({ model, el, item }) => {
   explain(plot, (_, { x, y }) => {
     const span = spans.find(({ left, right }) => left <= x && x < right);
     const lane = Math.floor(y);
-    return span
-      ? { note: page.clock(span.right), key: lanes.name(heat.lanes, lane), value: page.exact(span.cells[lane]) }
-      : { note: page.clock(x), rows: [] };
+    if (!span) return { note: page.clock(x), rows: [] };
+    const value = page.exact(span.cells[lane]);
+    return { note: page.clock(span.right), key: lanes.name(heat.lanes, lane), value };
   });
 
   function apply(picture, [buffer], key) {
@@ -94,7 +94,8 @@ const lanes = {
   },
 
   ticks({ keys, start, step }, count) {
-    if (keys) return keys.map((key, i) => [i + 0.5, key.length > LABEL ? `${key.slice(0, LABEL - 1)}…` : key]);
+    const cut = (key) => (key.length > LABEL ? `${key.slice(0, LABEL - 1)}…` : key);
+    if (keys) return keys.map((key, i) => [i + 0.5, cut(key)]);
     const every = [1, 2, 5, 10, 20, 50].find((n) => count / n <= 6) ?? 100;
     const ticks = [];
     for (let i = 0; i <= count; i++) {

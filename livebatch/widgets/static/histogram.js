@@ -43,7 +43,8 @@ painters.histogram = async ({ model, el, item, note }) => {
     figure.tell(() => {
       const most = counts.indexOf(Math.max(...counts));
       const where = named(most ? edge(most) : -Infinity, most < last ? edge(most + 1) : Infinity);
-      return `Histogram of ${column} in ${model.get("name")}: ${total} values, most of them ${where}`;
+      const name = model.get("name");
+      return `Histogram of ${column} in ${name}: ${total} values, most of them ${where}`;
     });
   }
 

@@ -1,4 +1,4 @@
-// What a picture says in words: its legend, what a screen reader is told, and that nothing came yet.
+// What a picture says in words: its legend, what a screen reader hears, and that nothing came yet.
 
 const TELL_MS = 5000;
 
@@ -27,8 +27,7 @@ function chip(row) {
 // Describes a picture every few seconds, not at every frame: `describe` is called when it is time.
 function narrator(el) {
   let [last, timer] = [-Infinity, 0];
-  const role = el.getAttribute("role");
-  if (!role) el.setAttribute("role", "img");
+  el.setAttribute("role", "img");
   return {
     tell(describe) {
       clearTimeout(timer);

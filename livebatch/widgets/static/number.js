@@ -76,7 +76,8 @@ class Tile {
     this.value.title = page.exact(value);
     say(this.change, change(y[0], value));
     this.change.title = `in ${Math.round((x.at(-1) - x[0]) / 1e3)} s, from ${page.exact(y[0])}`;
-    this.sketch(x, y, timeline.gaps(x, pace), end, Math.min(window, Math.max(end - x[0], window / 6)));
+    const span = Math.min(window, Math.max(end - x[0], window / 6));
+    this.sketch(x, y, timeline.gaps(x, pace), end, span);
   }
 
   // The line in pieces, where there are gaps, and the area under it.
@@ -87,8 +88,8 @@ class Tile {
     const up = (at) => (SPARK_HEIGHT - 2 - share(at) * (SPARK_HEIGHT - 4)).toFixed(1);
     let [outline, area, from] = ["", "", 0];
     for (const gap of [...gaps, x.length]) {
-      const points = Array.from(x.subarray(from, gap), (at, i) => `${across(at)},${up(y[from + i])}`);
-      const piece = `M${points.join("L")}`;
+      const point = (at, i) => `${across(at)},${up(y[from + i])}`;
+      const piece = `M${Array.from(x.subarray(from, gap), point).join("L")}`;
       outline += piece;
       area += `${piece}V${SPARK_HEIGHT}H${across(x[from])}Z`;
       from = gap;

@@ -11,14 +11,19 @@ class Presence {
     this.id = Math.random().toString(36).slice(2);
     this.look = () => this.change(this.near);
     document.addEventListener("visibilitychange", this.look);
-    // The notebook scrolls in an element of its own, which has a margin of its own.
-    this.observer = new IntersectionObserver(
-      (entries) => this.change(entries.at(-1).isIntersecting),
-      { rootMargin: NEAR, scrollMargin: NEAR },
-    );
+    this.observer = Presence.observer(new WeakRef(this));
     this.observer.observe(view.el);
     this.saw = this.sees;
     this.timer = setInterval(() => this.idle(), IDLE_MS);
+  }
+
+  // The page keeps observers that have been disconnected, so one must not keep its view. The
+  // notebook scrolls in an element of its own, which has a margin of its own.
+  static observer(presence) {
+    return new IntersectionObserver(
+      (entries) => presence.deref()?.change(entries.at(-1).isIntersecting),
+      { rootMargin: NEAR, scrollMargin: NEAR },
+    );
   }
 
   get sees() {

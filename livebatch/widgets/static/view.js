@@ -150,6 +150,8 @@ class LiveView {
     this.painter?.dispose();
     const name = this.model.get("name");
     if (page.views[name] === this) delete page.views[name];
+    // Whoever still holds the element shall not hold what was in it.
+    this.el.replaceChildren();
   }
 }
 
