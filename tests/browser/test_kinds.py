@@ -150,17 +150,18 @@ def column(notebook: Notebook, i: int) -> Any:
 
 def test_a_table_is_sorted_by_its_headers(notebook: Notebook) -> None:
     button = notebook.page.get_by_role("button", name="ms", exact=True)
-    head = f"[...{body('table')}.querySelectorAll('th')].map(th => th.ariaSort)"
+    head = f"String([...{body('table')}.querySelectorAll('th')].map(th => th.ariaSort))"
     button.click()
+    notebook.wait(f"{head} === 'none,none,descending'")
     assert column(notebook, 0) == ["/b", "/c", "/a"], "what is not known comes last"
-    assert notebook.evaluate(head) == ["none", "none", "descending"]
     button.focus()
     notebook.page.keyboard.press("Enter")
+    notebook.wait(f"{head} === 'none,none,ascending'")
     assert column(notebook, 0) == ["/c", "/b", "/a"]
     feed(notebook, "table")
     assert column(notebook, 0) == ["/c", "/b", "/a"]
-    assert notebook.evaluate(head) == ["none", "none", "ascending"]
     notebook.page.keyboard.press("Enter")
+    notebook.wait(f"{head} === 'none,none,none'")
     assert column(notebook, 0) == ["/b", "/a", "/c"]
 
 
@@ -183,6 +184,22 @@ def test_a_selection_in_a_table_survives_a_batch(notebook: Notebook) -> None:
     )
     feed(notebook, "table")
     assert notebook.evaluate("getSelection().toString().trim()") == "/b"
+
+
+def test_all_rows_of_a_batch_are_sorted_also_while_the_picture_stands_still(
+    notebook: Notebook,
+) -> None:
+    notebook.ask("TABLES.update(table=lambda i: {'i': list(range(200)), 'of': [i] * 200})")
+    feed(notebook, "table")
+    button = notebook.page.get_by_role("button", name="i", exact=True)
+    notebook.evaluate("(window.__livebatch.views.table.pause(true), true)")
+    for first in ("199", "0"):
+        button.click()
+        notebook.wait(f"{body('table')}.querySelector('td').textContent === arg", first)
+    assert "50 of 200 rows" in notebook.evaluate(f"{body('table')}.parentNode.innerText")
+    button.click()
+    notebook.evaluate("(window.__livebatch.views.table.pause(false), true)")
+    notebook.wait(f"{body('table')}.querySelector('th').ariaSort === 'none'")
 
 
 def test_a_histogram_counts(notebook: Notebook) -> None:

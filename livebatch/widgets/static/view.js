@@ -62,6 +62,8 @@ class LiveView {
     this.frames += !this.paused;
     this.keyframes += message.key;
     this.painter.apply(message.picture, buffers, message.key);
+    // What the kernel sends while it knows of the pause is the picture that the pause found.
+    if (message.note?.paused && message.key) this.drawn = false;
     this.repaint();
   }
 
