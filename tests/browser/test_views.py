@@ -201,6 +201,12 @@ def test_a_failure_stands_under_the_chart_until_it_is_cleared(notebook: Notebook
     notebook.wait(f"!{panel}.hidden", NUMBERS)
     text = notebook.evaluate(f"{panel}.textContent", NUMBERS)
     assert "  line 1\nZeroDivisionError: <b>no</b>" in text
+    notebook.scroll_to(NUMBERS)
+    notebook.page.locator(".livebatch-error:visible summary").click()
+    for news in ("Another\n  line 2", None, "And another\n  line 3"):
+        notebook.ask(f"live()['numbers'].view.fail({news!r})")
+        notebook.wait(f"{VIEW}.failure.trouble === arg", news)
+        assert notebook.evaluate(f"{panel}.open", NUMBERS), "what was opened stays open"
     notebook.wait_for_frames("numbers", 3)
     notebook.run(CLEAR)
     notebook.wait(f"{panel}.hidden", NUMBERS)
