@@ -74,7 +74,14 @@ def test_other_magics_and_code_are_left_alone(streams: Notebook) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["%%stream w --", "%%stream w", "%stream pause ", "%%stream w\nwords.map(str).", "words.plot.", "%engine "],
+    [
+        "%%stream w --",
+        "%%stream w",
+        "%stream pause ",
+        "%%stream w\nwords.map(str).",
+        "words.plot.",
+        "%engine ",
+    ],
 )
 def test_nobody_slow_is_asked(
     streams: Notebook, monkeypatch: pytest.MonkeyPatch, text: str
