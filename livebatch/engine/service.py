@@ -10,14 +10,16 @@ from typing import Any
 from livebatch.closures import digests
 from livebatch.engine.core import AD_HOC, Engine
 from livebatch.engine.jobs import Job
+from livebatch.engine.report import task_runs
 from livebatch.errors import LivebatchError
-from livebatch.events import Batches, EngineStatus, Message
+from livebatch.events import Batches, EngineStatus, Message, TaskRuns
 from livebatch.failure import Failure
 from livebatch.rdd import RDD, Lineage, ancestors, from_lineage, operations
 from livebatch.rdd.operation import Stored
 from livebatch.wire import (
     Answers,
     AskProgress,
+    AskTasks,
     CancelJob,
     Define,
     Discard,
@@ -93,6 +95,9 @@ class Service:
                 return Batches(tuple(found))
             case Status():
                 return self._status()
+            case AskTasks():
+                count, ran = engine.executor.timesheet.since(request.after)
+                return TaskRuns(count, task_runs(ran, engine.graph, engine.clock.now()))
             case RunJob():
                 self._run(request, reply)
                 return None
@@ -146,13 +151,13 @@ class Service:
             batch=engine.config.batch,
             running=engine.tick is not None,
             now=engine.clock.now(),
-            workers=engine.executor.pids(),
+            workers=(workers := engine.executor.pids()),
             streams=engine.streams(),
             stored=engine.executor.store.used(),
             pending=engine.jobs.pending,
             pid=os.getpid(),
             name=engine.config.name,
-            worked=engine.executor.worked(),
+            worked=tuple(map(engine.executor.timesheet.worked, workers)),
         )
 
 

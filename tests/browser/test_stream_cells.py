@@ -316,7 +316,14 @@ def test_killing_the_kernel_leaves_no_gap(lab: Lab, numbers: Numbers) -> None:
     notebook.run(2)
     notebook.wait_for_frames("ticks", 3)
     assert is_whole(ticks(notebook))
+    place = "panel.content.widgets[arg].node.contains(__livebatch.views.ticks.el)"
+    assert notebook.evaluate(place, 1), "it goes on under its own cell"
+    assert notebook.page.locator(".livebatch-view:visible").count() == 1
+    assert "detached" not in notebook.output(1)
     notebook.screenshot("cells-attached")
+    notebook.delete(1)
+    notebook.wait_for_frames("ticks", 3)
+    assert notebook.page.locator(".livebatch-view:visible").count() == 1
     attach(name).stop(Stop())
     notebook.close()
 
