@@ -72,11 +72,17 @@ WINDOWS = [
          lambda s, p: s.reduce_by_window(add, sub, p.window, p.slide)),
     Case("count_by_value_and_window", keys,
          lambda s, p: s.count_by_value_and_window(p.window, p.slide, p.partitions)),
+    Case("group_by_key_and_window", pairs,
+         lambda s, p: s.group_by_key_and_window(p.window, p.slide, p.partitions)
+         .map_values(sorted)),
     Case("reduce_by_key_and_window", pairs,
          lambda s, p: s.reduce_by_key_and_window(min, None, p.window, p.slide, p.partitions)),
     Case("reduce_by_key_and_window, filtered", pairs,
          lambda s, p: s.reduce_by_key_and_window(
              add, None, p.window, p.slide, p.partitions, lambda pair: pair[1] % 2)),
+    Case("windows that share partial results", pairs,
+         lambda s, p: s.reduce_by_key_and_window(max, None, 2 * p.window, p.slide, p.partitions)
+         .union(s.reduce_by_key_and_window(max, None, 3 * p.slide, p.slide, p.partitions))),
     Case("reduce_by_key_and_window with an inverse", pairs,
          lambda s, p: s.reduce_by_key_and_window(
              add, sub, p.window, p.slide, p.partitions)),

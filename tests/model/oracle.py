@@ -131,6 +131,11 @@ class History:
     ) -> History:
         return self.window(window, slide).count_by_value()
 
+    def group_by_key_and_window(
+        self, window: int, slide: int | None = None, num_partitions: Any = None
+    ) -> History:
+        return self.window(window, slide).group_by_key()
+
     def reduce_by_key_and_window(
         self,
         func: Any,
