@@ -8,7 +8,6 @@ from datetime import datetime
 from itertools import count
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
-from weakref import WeakValueDictionary
 
 import pyarrow as pa
 
@@ -99,7 +98,7 @@ class DStream(Generic[T]):
         self.remember: Millis = slide
         self.generated: dict[Millis, RDD[T]] = {}
         self.pauses = Pauses()
-        self.shared: WeakValueDictionary[Any, DStream[Any]] = WeakValueDictionary()
+        self.shared: dict[Any, DStream[Any]] = {}
 
     @property
     def plot(self) -> Any:

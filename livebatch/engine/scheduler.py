@@ -336,7 +336,7 @@ class Scheduler:
             (job.rank, stage.id, job.event.strict)
             for job in self._jobs.values()
             for stage in job.event.stages
-            if (state := self._stages[stage.id]).pending and not state.waits
+            if (waiting := self._stages[stage.id]).pending and not waiting.waits
         ] if self._free > 0 else []  # fmt: skip
         for _, id, strict in sorted(ready):
             while (state := self._stages.get(id)) and state.pending and self._free > 0:

@@ -42,7 +42,7 @@ def window(
     Raises:
         DefinitionError: a duration is not a multiple of this stream's slide.
     """
-    length, slide = _durations(self, window_duration, slide_duration)
+    length, slide = durations(self, window_duration, slide_duration)
     return Windowed([self], slide, length)
 
 
@@ -77,10 +77,10 @@ def reduce_by_key_and_window(
     Raises:
         DefinitionError: a duration is not a multiple of this stream's slide.
     """
-    length, slide = _durations(self, window_duration, slide_duration)
+    length, slide = durations(self, window_duration, slide_duration)
     merge, parts = ship(func), check_count(num_partitions)
     keep = None if filter_func is None else ship(filter_func)
-    reduced = _shared(self, "reduce_by_key", merge, parts)
+    reduced = shared_lift(self, "reduce_by_key", merge, parts)
     if inv_func is None:
         result = merged_window(reduced, slide, length, merge, parts)
     elif keep is None:
@@ -123,9 +123,9 @@ def group_by_key_and_window(
     Raises:
         DefinitionError: a duration is not a multiple of this stream's slide.
     """
-    length, slide = _durations(self, window_duration, slide_duration)
+    length, slide = durations(self, window_duration, slide_duration)
     parts = check_count(num_partitions)
-    divided = _shared(self, "partition_by", parts)
+    divided = shared_lift(self, "partition_by", parts)
     return lift(Windowed([divided], slide, length), "group_by_key", parts)
 
 
@@ -144,9 +144,9 @@ def count_by_value_and_window(
     Raises:
         DefinitionError: a duration is not a multiple of this stream's slide.
     """
-    length, slide = _durations(self, window_duration, slide_duration)
+    length, slide = durations(self, window_duration, slide_duration)
     parts = check_count(num_partitions)
-    counts = _shared(self, "value_counts", parts)
+    counts = shared_lift(self, "value_counts", parts)
     return SlidWindow([counts], slide, length, builtin(slide_counts), parts)
 
 
@@ -168,7 +168,7 @@ def reduce_by_window(
     Raises:
         DefinitionError: a duration is not a multiple of this stream's slide.
     """
-    length, slide = _durations(self, window_duration, slide_duration)
+    length, slide = durations(self, window_duration, slide_duration)
     merge = ship(reduce_func)
     reduced = to_one_pair(self, builtin(run.reduce_rows, merge), merge)
     if inv_reduce_func is None:
@@ -183,7 +183,7 @@ def count_by_window(
     self: Stream, window_duration: Duration, slide_duration: Duration | None = None
 ) -> Stream:
     """Return a stream of one number a slide: how many records the window holds."""
-    length, slide = _durations(self, window_duration, slide_duration)
+    length, slide = durations(self, window_duration, slide_duration)
     counts = to_one_pair(self, builtin(run.counted), builtin(plus))
     window = SlidWindow([counts], slide, length, builtin(slide_counts), 1)
     return lift(lift(window, "values"), "map_partitions", builtin(run.summed))
@@ -197,16 +197,21 @@ def to_one_pair(stream: Stream, step: Function, merge: Function) -> Stream:
         step: takes the records of a partition, gives one or none.
         merge: takes two of those, gives one.
     """
-    parts = _shared(stream, "map_partitions", step)
-    return _shared(_shared(parts, "key_by", builtin(no_key)), "reduce_by_key", merge, 1)
+    parts = shared_lift(stream, "map_partitions", step)
+    return shared_lift(shared_lift(parts, "key_by", builtin(no_key)), "reduce_by_key", merge, 1)
 
 
-def _shared(stream: Stream, method: str, *args: Any) -> Stream:
+def shared_lift(stream: Stream, method: str, *args: Any) -> Stream:
     """Lift an RDD method to a stream, once for all windows."""
     return shared(stream, Lifted, stream.slide, method, *args)
 
 
-def _durations(stream: Stream, window: Duration, slide: Duration | None) -> tuple[Millis, Millis]:
+def durations(stream: Stream, window: Duration, slide: Duration | None) -> tuple[Millis, Millis]:
+    """Return the length and the slide of a window over a stream, in milliseconds.
+
+    Raises:
+        DefinitionError: one is not a multiple of the stream's slide.
+    """
     length = to_millis(window, "the window")
     every = slide_of(stream, slide, "the slide")
     check_durations(length, every, stream.slide, "the")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import add, sub, xor
+from operator import add, itemgetter, sub, xor
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -24,6 +24,9 @@ def _keep_or_drop(new: list[int], total: int | None) -> int | None:
     value = (total or 0) + sum(new)
     return None if value > 15 or (not new and value % 3 == 0) else value
 
+
+counts = itemgetter(1)
+"""Of records that occur equally often, any may be among the most frequent."""
 
 ELEMENTWISE = [
     Case("map", numbers, lambda s, p: s.map(lambda n: n * 2)),
@@ -94,6 +97,15 @@ WINDOWS = [
              add, sub, p.window, p.slide, p.partitions, lambda pair: pair[1] % 3)),
 ]  # fmt: skip
 
+SKETCHES = [
+    Case("count_approx_distinct", keys, lambda s, p: s.count_approx_distinct()),
+    Case("count_approx_distinct_by_window", keys,
+         lambda s, p: s.count_approx_distinct_by_window(2 * p.window, p.slide)),
+    Case("top_k", keys, lambda s, p: s.top_k(p.window).map(counts)),
+    Case("top_k_by_window", keys,
+         lambda s, p: s.top_k_by_window(p.window, 2 * p.window, p.slide).map(counts)),
+]  # fmt: skip
+
 STATE = [
     Case("update_state_by_key", pairs,
          lambda s, p: s.update_state_by_key(lambda new, n: sum(new) + (n or 0), p.partitions)),
@@ -107,4 +119,4 @@ STATE = [
              lambda new, n: len(new) + (n or 0), p.partitions)),
 ]  # fmt: skip
 
-CASES = [*ELEMENTWISE, *WITHIN_A_BATCH, *WINDOWS, *STATE]
+CASES = [*ELEMENTWISE, *WITHIN_A_BATCH, *WINDOWS, *SKETCHES, *STATE]

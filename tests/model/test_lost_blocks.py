@@ -26,6 +26,7 @@ EXPRESSIONS: dict[str, Callable[[Any], Any]] = {
     "inverse window": lambda s: s.reduce_by_key_and_window(add, sub, 4, 1, 2),
     "merged window": lambda s: s.reduce_by_key_and_window(max, None, 7, 1, 2),
     "grouped window": lambda s: s.group_by_key_and_window(4, 2).map_values(sorted),
+    "sketched window": lambda s: s.count_approx_distinct_by_window(7),
     "counts by window": lambda s: s.count_by_value_and_window(3),
     "state": lambda s: s.update_state_by_key(lambda new, n: (n or 0) + len(new), 2),
     "transform": lambda s: s.transform(lambda rdd: rdd.union(rdd)).window(3).reduce_by_key(add),
