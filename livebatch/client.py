@@ -151,7 +151,15 @@ class RemoteConnection:
         return self._welcome.parallelism
 
     def request(self, message: Message, waiting: Callable[[], None] | None = None) -> Message:
-        line = getattr(self._local, "line", None)
+        try:
+            return checked(self._line().request(message, waiting))
+        except KeyboardInterrupt:
+            self._drop_line()  # it may have been cut off in the middle of a message
+            raise
+
+    def _line(self) -> Line:
+        """Return this thread's line."""
+        line: Line | None = getattr(self._local, "line", None)
         if line is None:
             hello = Hello("client", self._name, os.getpid())
             line = self._local.line = Line(self._router, hello, self.alive)
@@ -160,7 +168,13 @@ class RemoteConnection:
             assert received is not None
             assert isinstance(received[1], Welcome)
             self._welcome = received[1]
-        return checked(line.request(message, waiting))
+        return line
+
+    def _drop_line(self) -> None:
+        line = self._local.__dict__.pop("line", None)
+        if line is not None:
+            line.close()
+            self._lines.remove(line)
 
     def listen(self, listener: Listener, apart: bool = False) -> Callable[[], None]:
         courier = Courier(listener) if apart else None

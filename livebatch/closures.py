@@ -123,12 +123,21 @@ def ship_pickle(value: Any, name: str) -> Code:
     return Code(codes.add(pickle.dumps(_dumped(value, name), protocol=5)), name)
 
 
-def _dumped(value: Any, name: str) -> bytes:
+def pickled(value: Any, name: str) -> bytes:
+    """Return the pickle of a value of the user's, which may be of the user's own classes.
+
+    Raises:
+        ClosureError: it cannot be pickled.
+    """
     _pickle_user_modules_by_value()
     try:
-        blob: bytes = cloudpickle.dumps(value, protocol=5)
+        return bytes(cloudpickle.dumps(value, protocol=5))
     except Exception as error:
         _explain(value, name, error)
+
+
+def _dumped(value: Any, name: str) -> bytes:
+    blob = pickled(value, name)
     if len(blob) > LARGE:
         _warn_of_large(value, name, len(blob))
     return blob

@@ -12,6 +12,7 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
 import livebatch.operators  # noqa: F401  (streams get their methods)
+from livebatch.batchrun import BatchRuns
 from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
 from livebatch.closures import Function
 from livebatch.errors import DefinitionError, NotRunning
@@ -35,7 +36,7 @@ PRINTED: Millis = 60_000
 FAILURES = 100
 
 
-class StreamingContext(Life):
+class StreamingContext(Life, BatchRuns):
     """An engine, and the streams that are defined on it.
 
     Sources are methods: ``ssc.socket_text_stream("localhost", 9999)``; each file of

@@ -125,6 +125,9 @@ class DStream(Generic[T]):
                 rdd = RDD(Unioned(), [rdd])
             rdd.id = f"{self.id}@{time}"
             rdd.persisted = rdd.persisted or self.persisted
+            rdd.cuts_lineage = self.cuts_lineage and not (
+                (time - self.start) % self.checkpoint_interval
+            )
             self.generated[time] = rdd
         return rdd
 

@@ -290,6 +290,40 @@ class Offer(Message, frozen=True):
     rdds: tuple[Lineage, ...]
 
 
+class BeginRun(Message, frozen=True):
+    """Make a run of a streaming program over batches that are there already.
+
+    Attributes:
+        id: unique.
+        nodes: its streams.
+        inputs: the queue streams among them, which are fed batch by batch.
+        stream: whose batches are wanted.
+        batch: the batch interval.
+        zero: the time before the first batch, milliseconds since 1970 UTC.
+    """
+
+    id: str
+    nodes: tuple[NodeRecord, ...]
+    inputs: tuple[str, ...]
+    stream: str
+    batch: Millis
+    zero: Millis
+
+
+class RunNext(Message, frozen=True):
+    """Run one more batch, given what each input has for it; the reply is the settled batch, or
+    none where the stream has none then, as `Batches`."""
+
+    run: str
+    rdds: tuple[Lineage, ...]
+
+
+class EndRun(Message, frozen=True):
+    """Give up a run and forget it."""
+
+    run: str
+
+
 class Status(Message, frozen=True):
     """Ask how the engine and its streams are doing."""
 
@@ -320,7 +354,8 @@ AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
     | KeepCode | SendAgain | Pause | Explain | Explained | Resize | Release | AskProgress
-    | Offer | Status | Ok | Answers | Refused | Event | EngineStatus | Batches
+    | Offer | BeginRun | RunNext | EndRun | Status | Ok | Answers | Refused | Event
+    | EngineStatus | Batches
 )  # fmt: skip
 
 

@@ -19,11 +19,13 @@ class Config:
         batch: the batch interval, in milliseconds.
         strict: fail a batch at the first record that a function raises on.
         name: of the engine.
+        urgency: of its batches among all jobs; what is lower comes first.
     """
 
     batch: Millis
     strict: bool = False
     name: str = ""
+    urgency: int = 0
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ from livebatch.rdd import RDD, ancestors, operations
 from livebatch.rdd.operation import Stored
 from livebatch.stream import Input
 
-BATCH, AD_HOC = 0, 1
+AD_HOC = 1
 
 
 class Receivers(Protocol):
@@ -59,6 +59,7 @@ class Engine:
     Args:
         publish: told of every event.
         receivers: where push sources run; None: nowhere.
+        jobs: those under way, where it shares the executor with another engine.
     """
 
     def __init__(
@@ -70,12 +71,13 @@ class Engine:
         log: BatchLog,
         publish: Callable[[Event], None],
         receivers: Receivers | None = None,
+        jobs: Jobs | None = None,
     ) -> None:
         self.config, self.clock, self.executor, self.log = config, clock, executor, log
         self.graph = Graph(config.batch)
         # Fixed when the engine starts: states and windows stay divided as they are.
         self.runner = PlanOnly(executor.slots)
-        self.jobs = Jobs(executor, driver, self._cuts_lineage)
+        self.jobs = jobs or Jobs(executor, driver, lambda rdd: rdd.cuts_lineage)
         self.allocator = Allocator(self.runner)
         self.tick: Millis | None = None
         self._publish, self._receivers = publish, receivers
@@ -124,6 +126,12 @@ class Engine:
         """Remove an output."""
         self.graph.discard(output)
         self._graph_changed()
+
+    def clear(self) -> None:
+        """Remove everything, with all that is kept of it."""
+        for output in list(self.graph.outputs):
+            self.discard(output)
+        self._forget()
 
     def _graph_changed(self) -> None:
         for node in self.graph.nodes.values():
@@ -224,7 +232,7 @@ class Engine:
         failed = partial(self._not_settled, progress, job)
         id, function = _job_id(job), job.output.function
         if function is None:
-            strict, urgency = self.config.strict, (BATCH, job.time)
+            strict, urgency = self.config.strict, (self.config.urgency, job.time)
             begun = partial(progress.begin, self.clock)
             self.jobs.run(Job(id, job.rdd, None, settled, failed, None, urgency, strict, begun))
             return
@@ -300,13 +308,6 @@ class Engine:
         waiting = [job.rdd for p in self._progress.values() for job in p.unfinished()]
         waiting += [p.settled[-1][1] for p in self._progress.values() if p.settled]
         return {node.id for rdd in (*waiting, *self.jobs.rdds()) for node in ancestors(rdd)}
-
-    def _cuts_lineage(self, rdd: RDD[Any]) -> bool:
-        id, _, time = rdd.id.partition("@")
-        node = self.graph.nodes.get(id)
-        if node is None or not node.cuts_lineage:
-            return False
-        return (int(time) - node.start) % node.checkpoint_interval == 0
 
     # -- sources -----------------------------------------------------------------------------
 

@@ -78,7 +78,7 @@ class Jobs:
         driver: Driver,
         cut: Callable[[RDD[Any]], bool],
     ) -> None:
-        self._executor, self._driver, self._cut = executor, driver, cut
+        self._executor, self.driver, self._cut = executor, driver, cut
         self._scheduler = Scheduler()
         self._jobs: dict[str, Job] = {}
         self._calls: dict[str, _Call] = {}
@@ -137,7 +137,7 @@ class Jobs:
         known = {node.id: node for rdd in rdds for node in ancestors(rdd)}
         message = Call(id, function, time, tuple(map(to_lineage, rdds)), wants_rdd)
         self._calls[id] = _Call(message, done, failed, known)
-        self._driver.submit(message)
+        self.driver.submit(message)
 
     def cancel(self, id: str) -> None:
         """Forget a job or a call; neither of its callbacks is called."""
@@ -145,7 +145,7 @@ class Jobs:
             self._handle(JobCancelled(id))
             self._cancel_transforms()
         if self._calls.pop(id, None) is not None:
-            self._driver.cancel(id)
+            self.driver.cancel(id)
 
     def _cancel_transforms(self) -> None:
         """Cancel the transforms that nobody waits for any more."""
@@ -164,7 +164,7 @@ class Jobs:
         return bool(self._take_calls() or returned or results)
 
     def _take_calls(self) -> int:
-        outcomes = self._driver.poll()
+        outcomes = self.driver.poll()
         for outcome in outcomes:
             self._called(outcome)
         return len(outcomes)

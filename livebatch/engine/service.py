@@ -10,7 +10,8 @@ from typing import Any
 from livebatch.closures import digests
 from livebatch.engine.core import AD_HOC, Engine
 from livebatch.engine.jobs import Job
-from livebatch.errors import LivebatchError
+from livebatch.engine.run import Run
+from livebatch.errors import LivebatchError, NotRunning
 from livebatch.events import Batches, EngineStatus, Message
 from livebatch.failure import Failure
 from livebatch.rdd import RDD, Lineage, ancestors, from_lineage, operations
@@ -18,9 +19,11 @@ from livebatch.rdd.operation import Stored
 from livebatch.wire import (
     Answers,
     AskProgress,
+    BeginRun,
     CancelJob,
     Define,
     Discard,
+    EndRun,
     Explain,
     Offer,
     Ok,
@@ -30,6 +33,7 @@ from livebatch.wire import (
     Remove,
     Resize,
     RunJob,
+    RunNext,
     Settled,
     Start,
     Status,
@@ -49,6 +53,7 @@ class Service:
     def __init__(self, engine: Engine, stop: Callable[[bool], None]) -> None:
         self._engine, self._stop = engine, stop
         self._persisted: dict[str, RDD[Any]] = {}
+        self._runs: dict[str, Run] = {}
 
     def handle(self, request: Message, reply: Reply) -> None:
         """Carry out a request and reply to it."""
@@ -96,6 +101,14 @@ class Service:
             case RunJob():
                 self._run(request, reply)
                 return None
+            case BeginRun():
+                self._runs[request.id] = Run(engine, request)
+            case RunNext():
+                self._run_next(request, reply)
+                return None
+            case EndRun():
+                if run := self._runs.pop(request.run, None):
+                    run.end()
             case _:
                 return Refused("EngineError", f"{type(request).__name__} is not a request")
         return Ok()
@@ -118,6 +131,12 @@ class Service:
             )
         )
 
+    def _run_next(self, request: RunNext, reply: Reply) -> None:
+        run = self._runs.get(request.run)
+        if run is None:
+            raise NotRunning(f"there is no run {request.run}")
+        run.next([self._rdd(lineage) for lineage in request.rdds], reply)
+
     def _rdd(self, lineage: Lineage) -> RDD[Any]:
         """Return the RDD of records, with what is here already instead of its records."""
         known = {
@@ -132,8 +151,9 @@ class Service:
         return result
 
     def code_in_use(self) -> set[str]:
-        """Return the digests of the code that RDDs which clients have persisted need."""
-        return set(digests(operations(self._persisted.values())))
+        """Return the digests of the code that runs and RDDs which clients have persisted need."""
+        found = set(digests(operations(self._persisted.values())))
+        return found.union(*(run.code_in_use() for run in self._runs.values()))
 
     def _release(self, id: str) -> None:
         rdd = self._persisted.pop(id, None)

@@ -68,6 +68,7 @@ class Dataset(Generic[T]):
         self.persisted = False
         self.to_be_saved = False
         self.saved_in: str | None = None
+        self.cuts_lineage = False
         self.label = f"RDD {self.id}"
         self._origin: tuple[AnyOperation, tuple[RDD[Any], ...]] | None = None
 
