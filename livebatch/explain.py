@@ -37,6 +37,8 @@ def label_of(node: DStream[Any]) -> str:
     """
     if not node.params:  # of an attached client, which knows only the name
         return node.name or type(node).__name__
+    if isinstance(node, Input) and node.parents:
+        return node.source
     if isinstance(node, Input):
         return _short(f"{_source(node.source)}({_options(node.options)})")
     name = KINDS.get(type(node).__name__)

@@ -15,6 +15,7 @@ from livebatch.engine.allocation import Allocator, ids_of
 from livebatch.engine.config import Config, PlanOnly
 from livebatch.engine.driver import Driver
 from livebatch.engine.executors.base import Executor
+from livebatch.engine.faults import Faults
 from livebatch.engine.jobs import Job, Jobs
 from livebatch.engine.log import Allocated, BatchLog, NotSettled, Settled
 from livebatch.engine.progress import Progress, blocks_of, settled_batch
@@ -79,6 +80,7 @@ class Engine:
         self.runner = PlanOnly(executor.slots)
         self.jobs = jobs or Jobs(executor, driver, lambda rdd: rdd.cuts_lineage)
         self.allocator = Allocator(self.runner)
+        self._faults = Faults(self.graph, self.allocator, executor.store)
         self.tick: Millis | None = None
         self._publish, self._receivers = publish, receivers
         self._progress: dict[str, Progress] = {}
@@ -197,7 +199,7 @@ class Engine:
     # -- batches -----------------------------------------------------------------------------
 
     def _begin(self, time: Millis) -> None:
-        inputs = list(self.graph.inputs)
+        inputs = [n for n in self.graph.inputs if (time - n.zero) % n.slide == 0]
         for node in inputs:
             rdd = self._allocate(node, time)
             if time in node.pauses:
@@ -250,6 +252,7 @@ class Engine:
         self._costs.update(done.costs)
         batch = settled_batch(job, done, progress.begin(self.clock), self.clock.now())
         progress.finished(batch, job.rdd)
+        self._faults.feed(done, job.time)
         self._publish(BatchSettled(batch))
         self._close(job.time)
         self._next(progress)
