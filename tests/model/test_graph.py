@@ -280,7 +280,7 @@ def test_no_kind_of_stream_hides_an_operator(ssc: Any) -> None:
     operators = {name for name, value in vars(DStream).items() if callable(value)}
     stream = ssc.queue_stream()
     made = stream.count_by_value_and_window(2).union(stream).transform(abs)
-    made = made.window(2).update_state_by_key(max)
+    made = made.window(2).update_state_by_key(max).errors
     kinds, todo = set(), [made]
     while todo:
         node = todo.pop()
