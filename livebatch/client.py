@@ -14,6 +14,7 @@ from itertools import count
 from queue import SimpleQueue
 from typing import Any, Protocol
 
+from livebatch.block import BlockRef
 from livebatch.checkpoint import make_folder, readers, save
 from livebatch.closures import Function, builtin
 from livebatch.errors import EngineLost, NotRunning
@@ -29,6 +30,8 @@ from livebatch.wire import (
     AskProgress,
     CancelJob,
     Hello,
+    KeepRDD,
+    Kept,
     Ok,
     Release,
     RunJob,
@@ -269,6 +272,11 @@ class ClientRunner:
         rdd.to_be_saved = False
         rdd.become(Read(readers(rdd.derive(saving).collect())))
         rdd.saved_in = folder
+
+    def keep(self, rdd: RDD[Any]) -> Sequence[BlockRef]:
+        reply = self._connection.request(KeepRDD(to_lineage(rdd)))
+        assert isinstance(reply, Kept)
+        return reply.blocks
 
     def release(self, rdd: RDD[Any]) -> None:
         self._connection.request(Release(rdd.id))

@@ -65,6 +65,8 @@ def _argument(value: Any) -> str:
     if isinstance(value, Builtin):
         if not any(digests(value.args)):
             return value.name
+        if value.name == "recalling":
+            return _argument(value.args[0])
         inner = ", ".join(filter(None, map(_argument, value.args)))
         return inner if value.name in ADAPTERS else f"{value.name}({inner})"
     if value is None or isinstance(value, bool):

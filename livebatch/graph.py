@@ -210,7 +210,7 @@ class Graph:
         }
         for node in [node for node in self.nodes.values() if id(node) not in used]:
             del self.nodes[node.id]
-            self._orphans += node.generated.values()
+            self._orphans += node.held()
 
     # -- asking it ---------------------------------------------------------------------------
 

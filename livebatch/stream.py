@@ -163,6 +163,10 @@ class DStream(Generic[T]):
         for parent in self.parents:
             parent.remember_for(self.remember + self.lookback)
 
+    def held(self) -> list[RDD[Any]]:
+        """Return all RDDs that it remembers."""
+        return list(self.generated.values())
+
     def forget_before(self, time: Millis) -> list[RDD[Any]]:
         """Drop and return the batches that are no longer remembered at a time."""
         self.pauses.forget_before(time - self.remember)

@@ -127,10 +127,11 @@ class Call(Message, frozen=True):
 
 
 class Returned(Message, frozen=True):
-    """A call returned."""
+    """A call returned. ``said``: what is to be shown at the stream."""
 
     call: str
     rdd: Lineage | None = None
+    said: str = ""
 
 
 class Raised(Message, frozen=True):
@@ -253,6 +254,19 @@ class AskProgress(Message, frozen=True):
     job: str
 
 
+class KeepRDD(Message, frozen=True):
+    """Compute an RDD to blocks, which are the asker's; the reply is `Kept`."""
+
+    lineage: Lineage
+
+
+class Kept(Message, frozen=True):
+    """The blocks of an RDD, one for each partition."""
+
+    carries_code: ClassVar[bool] = False
+    blocks: tuple[BlockRef, ...]
+
+
 class Release(Message, frozen=True):
     """Forget the blocks of an RDD that a client had persisted."""
 
@@ -354,7 +368,7 @@ AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
     | KeepCode | SendAgain | Pause | Explain | Explained | Resize | Release | AskProgress
-    | Offer | BeginRun | RunNext | EndRun | Status | Ok | Answers | Refused | Event
+    | KeepRDD | Kept | Offer | BeginRun | RunNext | EndRun | Status | Ok | Answers | Refused | Event
     | EngineStatus | Batches
 )  # fmt: skip
 

@@ -334,7 +334,7 @@ class Engine:
     def code_in_use(self) -> set[str]:
         """Return the digests of the code that streams, their batches and jobs need."""
         nodes = list(self.graph.nodes.values())
-        known = [rdd for node in nodes for rdd in node.generated.values()]
+        known = [rdd for node in nodes for rdd in node.held()]
         known += [*self.jobs.rdds(), *self.allocator.waiting()]
         known += [job.rdd for p in self._progress.values() for job in p.unfinished()]
         params = [node.params for node in nodes]

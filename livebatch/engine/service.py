@@ -10,6 +10,7 @@ from typing import Any
 from livebatch.closures import digests
 from livebatch.engine.core import AD_HOC, Engine
 from livebatch.engine.jobs import Job
+from livebatch.engine.progress import blocks_of
 from livebatch.engine.run import Run
 from livebatch.errors import LivebatchError, NotRunning
 from livebatch.events import Batches, EngineStatus, Message
@@ -25,6 +26,8 @@ from livebatch.wire import (
     Discard,
     EndRun,
     Explain,
+    KeepRDD,
+    Kept,
     Offer,
     Ok,
     Pause,
@@ -52,7 +55,7 @@ class Service:
 
     def __init__(self, engine: Engine, stop: Callable[[bool], None]) -> None:
         self._engine, self._stop = engine, stop
-        self._persisted: dict[str, RDD[Any]] = {}
+        self._persisted = engine.jobs.persisted
         self._runs: dict[str, Run] = {}
 
     def handle(self, request: Message, reply: Reply) -> None:
@@ -92,6 +95,9 @@ class Service:
                 engine.jobs.cancel(request.id)
             case AskProgress():
                 return Ok(engine.jobs.progress(request.job))
+            case KeepRDD():
+                self._keep(request, reply)
+                return None
             case Settled():
                 progress = engine.progress_of(request.output)
                 found = progress.between(request.after, request.until, request.limit)
@@ -129,6 +135,17 @@ class Service:
                 urgency=(AD_HOC,),
                 strict=True,
             )
+        )
+
+    def _keep(self, request: KeepRDD, reply: Reply) -> None:
+        rdd = self._rdd(request.lineage)
+
+        def done(_: Any) -> None:
+            reply(Kept(tuple(blocks_of(rdd))))
+
+        failed = partial(_refuse, reply)
+        self._engine.jobs.run(
+            Job(f"{rdd.id}.kept", rdd, None, done, failed, urgency=(AD_HOC,), strict=True)
         )
 
     def _run_next(self, request: RunNext, reply: Reply) -> None:

@@ -51,7 +51,8 @@ def with_outputs(self: Stream, *tags: str) -> Any:
         >>> def parse(line):
         ...     yield int(line) if line.isdigit() else Tagged("invalid", line)
         >>> with ManualContext("1s") as ssc:
-        ...     numbers, invalid = ssc.queue_stream([["1", "x"]]).flat_map(parse).with_outputs("invalid")
+        ...     parsed = ssc.queue_stream([["1", "x"]]).flat_map(parse)
+        ...     numbers, invalid = parsed.with_outputs("invalid")
         ...     good, bad = collected(numbers), collected(invalid)
         ...     ssc.start()
         ...     ssc.advance("1s")
@@ -59,12 +60,12 @@ def with_outputs(self: Stream, *tags: str) -> Any:
         ([[1]], [['x']])
     """
     names = (MAIN, *map(check_name, tags))
-    wrong = [name for name in tags if name[0] == "_" or names.count(name) > 1]
-    if wrong:
-        raise DefinitionError(f"an output cannot be called {wrong[0]}, or only one of them can")
+    for name in tags:
+        if name[0] == "_" or names.count(name) > 1:
+            raise DefinitionError(f"{name} is taken, or begins with _: call the output otherwise")
     checked = lift(self, "map_partitions", builtin(with_known_tags, list(tags)), True)
     checked.persisted = True  # what all outputs are taken from
-    kind: Any = namedtuple("Outputs", names)
+    kind: Any = namedtuple("Outputs", names)  # type: ignore[misc]
     return kind(*[lift(checked, "map_partitions", builtin(output, name), True) for name in names])
 
 
