@@ -129,6 +129,9 @@ class DStream(Generic[T]):
                 rdd = RDD(Unioned(), [rdd])
             rdd.id = f"{self.id}@{time}"
             rdd.persisted = rdd.persisted or self.persisted
+            rdd.cuts_lineage = self.cuts_lineage and not (
+                (time - self.start) % self.checkpoint_interval
+            )
             self.generated[time] = rdd
         return rdd
 
@@ -163,6 +166,10 @@ class DStream(Generic[T]):
         self.remember = max(self.remember, duration)
         for parent in self.parents:
             parent.remember_for(self.remember + self.lookback)
+
+    def held(self) -> list[RDD[Any]]:
+        """Return all RDDs that it remembers."""
+        return list(self.generated.values())
 
     def forget_before(self, time: Millis) -> list[RDD[Any]]:
         """Drop and return the batches that are no longer remembered at a time."""
