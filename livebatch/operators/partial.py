@@ -13,7 +13,7 @@ from math import gcd
 from typing import Any
 
 from livebatch.closures import Function, builtin
-from livebatch.interval import Interval, Millis
+from livebatch.interval import Interval, Millis, check_multiple
 from livebatch.rdd import RDD
 from livebatch.rdd import functions as run
 from livebatch.rdd.external import Groups, Side, folded
@@ -32,6 +32,9 @@ class Level(DStream[Any]):
         super().__init__(parents, slide, func)
         self.lookback, self.func = slide - parents[0].slide, func
         parents[0].persisted = True
+
+    def check_parent(self, slide: Millis, name: str) -> None:
+        check_multiple(self.slide, slide, f"{name} is used by a stream whose slide")
 
     def compute(self, time: Millis) -> RDD[Any] | None:
         batches = batches_of(self.parents[0], time - self.slide, time)
@@ -58,6 +61,14 @@ class MergedWindow(DStream[Any]):
         # A batch of a level is needed until a window begins after it does.
         self.lookback = window - parents[0].slide
         parents[0].persisted = True
+
+    def check_parent(self, slide: Millis, name: str) -> None:
+        lowest = self.parents[0]
+        while isinstance(lowest, Level):
+            lowest = lowest.parents[0]
+        whose = f"{name} is used by a stream whose"
+        check_multiple(self.length, lowest.slide, f"{whose} window")
+        check_multiple(self.slide, lowest.slide, f"{whose} slide")
 
     def compute(self, time: Millis) -> RDD[Any]:
         parent = self.parents[0]

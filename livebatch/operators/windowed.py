@@ -61,6 +61,9 @@ class SlidWindow(DStream[Any]):
         self.lookback = window + slide
         parents[0].persisted = True
 
+    def check_parent(self, slide: Millis, name: str) -> None:
+        check_durations(self.length, self.slide, slide, f"{name} is used by a stream whose")
+
     def compute(self, time: Millis) -> RDD[Any]:
         parent, earlier = self.parents[0], time - self.slide
         before = self.generated.get(earlier)
