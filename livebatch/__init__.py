@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from livebatch.rdd import RDD
     from livebatch.session import StreamingContext
     from livebatch.sql import Result
+    from livebatch.storage import StorageLevel
     from livebatch.stream import DStream
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "DStream",
     "LivebatchError",
     "Result",
+    "StorageLevel",
     "StreamingContext",
     "__version__",
     "connect",
@@ -30,6 +32,7 @@ _HOMES = {
     "RDD": "rdd",
     "DStream": "stream",
     "LivebatchError": "errors",
+    "StorageLevel": "storage",
     "StreamingContext": "session",
     "Result": "sql",
     "dashboard": "kernel_ext.dashboard",

@@ -18,11 +18,11 @@ from livebatch.checkpoint import make_folder, readers, save
 from livebatch.closures import Function, builtin
 from livebatch.errors import EngineLost, NotRunning
 from livebatch.events import Batch, Batches, BatchSettled, Event, Message
+from livebatch.filesystems import within
 from livebatch.interval import Millis, to_datetime
 from livebatch.jobbar import JobBar, terminal_bar
 from livebatch.rdd import RDD, stored, to_lineage
 from livebatch.rdd.operation import PartitionsMapped, Read
-from livebatch.sources.files import within
 from livebatch.transport import Line, Subscriber
 from livebatch.wire import (
     Answers,

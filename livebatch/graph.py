@@ -19,7 +19,7 @@ from livebatch.stream import DStream, Input
 
 
 class NodeRecord(msgspec.Struct, frozen=True):
-    """One stream: its kind, its parents by id or ``@name``, and its parameters."""
+    """One stream: its kind, its parents by id or ``@name``, its parameters, and how it is kept."""
 
     id: str
     kind: str
@@ -27,6 +27,7 @@ class NodeRecord(msgspec.Struct, frozen=True):
     slide: Millis
     params: tuple[Any, ...]
     persisted: bool = False
+    checkpoint_every: Millis | None = None
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -71,7 +72,9 @@ def records(stream: DStream[Any]) -> list[NodeRecord]:
                 visit(parent)
         parents = tuple(f"@{p.name}" if p.name else p.id for p in node.parents)
         kind = type(node).__name__
-        found[node.id] = NodeRecord(node.id, kind, parents, node.slide, node.params, node.persisted)
+        found[node.id] = NodeRecord(
+            node.id, kind, parents, node.slide, node.params, node.persisted, node.checkpoint_every
+        )
 
     visit(stream)
     return list(found.values())
@@ -107,6 +110,7 @@ class Graph:
         added = self._build(list(fresh.values()))
         names = {o.name: (added | self.nodes)[o.stream] for o in outputs if o.name}
         self._check(names, added)
+        self._amend([item for item in nodes if item.id in self.nodes])
         for name, node in names.items():
             self._replace(name, node)
             node.name, node.persisted = name, True
@@ -128,8 +132,16 @@ class Graph:
                 raise DefinitionError(f"this engine has no streams of the kind {item.kind}")
             node = kind(parents, item.slide, *revive(item.params))
             node.id, node.persisted = item.id, item.persisted or node.persisted
+            node.checkpoint_every = item.checkpoint_every
             added[node.id] = node
         return added
+
+    def _amend(self, known: Sequence[NodeRecord]) -> None:
+        for item in known:
+            node = self.nodes[item.id]
+            node.persisted = node.persisted or item.persisted
+            node.checkpoint_every = item.checkpoint_every or node.checkpoint_every
+            node.remember_for(2 * (node.checkpoint_interval or 0))
 
     def _check(self, names: dict[str, DStream[Any]], added: dict[str, DStream[Any]]) -> None:
         for name, node in names.items():

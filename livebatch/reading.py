@@ -13,8 +13,9 @@ from typing import Any
 
 from livebatch.closures import Builtin, builtin
 from livebatch.errors import DefinitionError
+from livebatch.filesystems import is_compressed
 from livebatch.sources.columns import Columns, written
-from livebatch.sources.files import is_compressed, read_lines
+from livebatch.sources.files import read_lines
 from livebatch.sources.formats import format_named, format_of, parquet_file
 from livebatch.sources.lines import check_encoding
 from livebatch.sources.paths import Found, find

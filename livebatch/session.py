@@ -18,7 +18,7 @@ from livebatch.errors import DefinitionError, NotRunning
 from livebatch.events import Batch, Batches, BatchFailed, EngineStatus, Event, Explained
 from livebatch.explain import debug_text, explained
 from livebatch.failure import Failure, describe
-from livebatch.graph import NodeRecord, Output, records
+from livebatch.graph import Output, records
 from livebatch.interval import Duration, Millis, to_millis
 from livebatch.launch import EngineKind, attach, connect
 from livebatch.life import Life
@@ -91,7 +91,7 @@ class StreamingContext(Life):
         self.streams: dict[str, DStream[Any]] = {}
         self.write: Callable[[str], None] = print
         self._owner = ""
-        self._waiting: list[tuple[tuple[NodeRecord, ...], Output]] = []
+        self._waiting: list[tuple[DStream[Any], Output]] = []
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._failures: deque[Failure] = deque(maxlen=FAILURES)
         self._ended = Flag()
@@ -249,20 +249,25 @@ class StreamingContext(Life):
         assert isinstance(reply, Batches)
         return [batch_rdd(batch, self.runner) for batch in reply.batches]
 
-    def _define(self, stream: DStream[Any], output: Output) -> None:
-        nodes = () if output.stream[0] == "@" else tuple(records(stream))
-        definition = (nodes, output)
-        if self._owner and output.name is None:  # goes with the named stream of the cell
-            self._waiting.append(definition)
-        else:
-            self._send([definition])
+    def amend(self, stream: DStream[Any]) -> None:
+        """Take note that a stream is to be kept otherwise than when it was made; if it runs, from
+        the next batch on."""
+        if stream.name is None and not self._owner:
+            self.connection.request(Define(tuple(records(stream)), ()))
 
-    def _send(self, definitions: list[tuple[tuple[NodeRecord, ...], Output]]) -> None:
+    def _define(self, stream: DStream[Any], output: Output) -> None:
+        if self._owner and output.name is None:  # goes with the named stream of the cell
+            self._waiting.append((stream, output))
+        else:
+            self._send([(stream, output)])
+
+    def _send(self, definitions: list[tuple[DStream[Any], Output]]) -> None:
         """Define streams and outputs, with those that have waited for them, all at once."""
         together = [*self._waiting, *definitions]
         self._waiting = []
         if together:
-            nodes = {node.id: node for nodes, _ in together for node in nodes}
+            made = [records(stream) for stream, output in together if output.stream[0] != "@"]
+            nodes = {node.id: node for nodes in made for node in nodes}
             outputs = tuple(output for _, output in together)
             self.connection.request(Define(tuple(nodes.values()), outputs))
 

@@ -31,6 +31,7 @@ def test_the_public_names() -> None:
         "DStream",
         "LivebatchError",
         "Result",
+        "StorageLevel",
         "StreamingContext",
         "__version__",
         "connect",

@@ -304,7 +304,7 @@ class Engine:
     def _cuts_lineage(self, rdd: RDD[Any]) -> bool:
         id, _, time = rdd.id.partition("@")
         node = self.graph.nodes.get(id)
-        if node is None or not node.cuts_lineage:
+        if node is None or node.checkpoint_interval is None:
             return False
         return (int(time) - node.start) % node.checkpoint_interval == 0
 

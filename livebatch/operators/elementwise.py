@@ -71,6 +71,20 @@ def map_partitions(
 
 
 @operator
+def map_partitions_with_index(
+    self: Stream,
+    f: Callable[[int, Iterable[Any]], Iterable[Any]],
+    preserves_partitioning: bool = False,
+) -> Stream:
+    """Return a stream of what ``f(index of a partition, its records)`` gives, for every partition.
+
+    Example:
+        ``numbers.map_partitions_with_index(lambda index, records: [(index, sum(records))])``
+    """
+    return lift(self, "map_partitions_with_index", ship(f), preserves_partitioning)
+
+
+@operator
 def map_values(self: Stream, f: Callable[[Any], Any]) -> Stream:
     """Apply ``f`` to the value of every (key, value) record; keys stay where they are.
 

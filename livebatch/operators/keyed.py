@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from livebatch.closures import ship
-from livebatch.stream import DStream, check_count, lift, operator
+from livebatch.stream import DStream, check_count, lift, lift_two, operator
 
 Stream = DStream[Any]
 
@@ -65,3 +65,80 @@ def count_by_value(self: Stream, num_partitions: int | None = None) -> Stream:
         ``words.count_by_value()``
     """
     return lift(self, "value_counts", check_count(num_partitions))
+
+
+@operator
+def cogroup(self: Stream, other: Stream, num_partitions: int | None = None) -> Stream:
+    """Return a stream of (key, (values here, values there)) for every key of a batch of either.
+
+    Args:
+        other: a stream of (key, value) records with the same slide.
+        num_partitions: how many partitions the result has; the number of workers if not told.
+
+    Example:
+        ``clicks.cogroup(views)``
+
+    Raises:
+        DefinitionError: the streams have different slides.
+    """
+    return lift_two(self, other, "cogroup", check_count(num_partitions))
+
+
+@operator
+def join(self: Stream, other: Stream, num_partitions: int | None = None) -> Stream:
+    """Return a stream of (key, (value here, value there)) for every pair of values that a key has
+    in the batches of one time.
+
+    Args:
+        other: a stream of (key, value) records with the same slide.
+        num_partitions: how many partitions the result has; the number of workers if not told.
+
+    Example:
+        >>> from livebatch.testing import run
+        >>> ages = {"ann": 40, "bob": 50}
+        >>> run(lambda s: s.join(s.map(lambda pair: (pair[0], ages[pair[0]]))), [[("ann", "hi")]])
+        [[('ann', ('hi', 40))]]
+
+    Raises:
+        DefinitionError: the streams have different slides.
+    """
+    return lift_two(self, other, "join", check_count(num_partitions))
+
+
+@operator
+def left_outer_join(self: Stream, other: Stream, num_partitions: int | None = None) -> Stream:
+    """Join as `join` does, with (value here, None) for keys that only this stream's batch has.
+
+    Example:
+        ``orders.left_outer_join(payments)``
+
+    Raises:
+        DefinitionError: the streams have different slides.
+    """
+    return lift_two(self, other, "left_outer_join", check_count(num_partitions))
+
+
+@operator
+def right_outer_join(self: Stream, other: Stream, num_partitions: int | None = None) -> Stream:
+    """Join as `join` does, with (None, value there) for keys that only the other's batch has.
+
+    Example:
+        ``orders.right_outer_join(payments)``
+
+    Raises:
+        DefinitionError: the streams have different slides.
+    """
+    return lift_two(self, other, "right_outer_join", check_count(num_partitions))
+
+
+@operator
+def full_outer_join(self: Stream, other: Stream, num_partitions: int | None = None) -> Stream:
+    """Join as `join` does, with None for the value that is missing on either side.
+
+    Example:
+        ``orders.full_outer_join(payments)``
+
+    Raises:
+        DefinitionError: the streams have different slides.
+    """
+    return lift_two(self, other, "full_outer_join", check_count(num_partitions))

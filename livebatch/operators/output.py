@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from livebatch.closures import builtin
 from livebatch.errors import DefinitionError
+from livebatch.filesystems import absolute
+from livebatch.interval import Millis
 from livebatch.operators.transform import on_rdds, takes_time
 from livebatch.rdd import RDD
 from livebatch.stream import DStream, context_of, operator
@@ -40,6 +43,29 @@ def _for_kernel(func: Callable[..., None]) -> Callable[..., None]:
     if takes_time(func, 1, "foreach_rdd"):
         return func
     return lambda time, rdd: func(rdd)
+
+
+@operator
+def save_as_text_files(self: Stream, prefix: str, suffix: str | None = None) -> None:
+    """Write every batch as text to a folder of its own, ``prefix-TIME_IN_MS[.suffix]``: a line for
+    each record, a file for each partition, and last of all ``_SUCCESS``.
+
+    A folder that is there already is replaced: a batch that runs again writes the same again.
+
+    Args:
+        prefix: how the folders' paths begin: local, or a URI that pyarrow.fs understands.
+        suffix: how they end, after a dot.
+
+    Example:
+        ``counts.save_as_text_files("counts/batch", "txt")``
+    """
+    save = builtin(save_batch, absolute(prefix), suffix)
+    context_of(self).add_output(self, save)
+
+
+def save_batch(prefix: str, suffix: str | None, time: Millis, rdd: RDD[Any]) -> None:
+    """Write one batch."""
+    rdd.save_as_text_file(f"{prefix}-{time}" + (f".{suffix}" if suffix else ""), may_exist=True)
 
 
 @operator
