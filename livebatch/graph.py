@@ -6,12 +6,12 @@ one takes its children along.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from livebatch.closures import Function, revive
+from livebatch.closures import Code, Function, rebound, revive
 from livebatch.errors import DefinitionError, NotRunning
 from livebatch.interval import Millis, check_multiple
 from livebatch.rdd import RDD
@@ -90,6 +90,7 @@ class Graph:
     def __init__(self, batch: Millis) -> None:
         self.batch = batch
         self.version = 0
+        self.least: Millis = 0
         self.zero: Millis | None = None
         self.nodes: dict[str, DStream[Any]] = {}
         self.outputs: dict[str, Output] = {}
@@ -117,6 +118,7 @@ class Graph:
         self.nodes.update(added)
         self.outputs.update((output.id, output) for output in outputs)
         for node in added.values():
+            node.remember_for(self.least)
             if self.zero is not None:
                 node.started(self.zero, now)
         self._drop_unused()
@@ -203,6 +205,22 @@ class Graph:
             return False
         (pauses.begin if paused else pauses.end)(now)
         return True
+
+    def rebind(self, newest: Mapping[str, Code]) -> None:
+        """Have functions see the values that broadcast variables have now, from the next batch
+        on."""
+        for node in self.nodes.values():
+            node.rebind(newest)
+        for id, output in self.outputs.items():
+            if output.function is not None:
+                function = rebound(output.function, newest)
+                self.outputs[id] = msgspec.structs.replace(output, function=function)
+
+    def remember(self, duration: Millis) -> None:
+        """Have every stream, those to come included, remember its batches at least so long."""
+        self.least = max(self.least, duration)
+        for node in self.nodes.values():
+            node.remember_for(duration)
 
     def discard(self, output_id: str) -> None:
         """Remove one output, and what nothing else needs."""

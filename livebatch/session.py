@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from math import inf
 from threading import Event as Flag
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import livebatch.operators  # noqa: F401  (streams get their methods)
 from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
@@ -95,7 +95,7 @@ class StreamingContext(Life):
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._failures: deque[Failure] = deque(maxlen=FAILURES)
         self._ended = Flag()
-        self._hang_up = self.connection.listen(self._heard)
+        self._hang_ups = [self.connection.listen(self._heard)]
 
     @classmethod
     def attach(cls, name: str | None = None) -> StreamingContext:
@@ -120,14 +120,22 @@ class StreamingContext(Life):
 
     # -- combinations -------------------------------------------------------------------------
 
-    def union(self, *dstreams: DStream[Any]) -> DStream[Any]:
-        """Return a stream of the records of all these streams.
+    @overload
+    def union(self, *dstreams: DStream[Any]) -> DStream[Any]: ...
+
+    @overload
+    def union(self, *dstreams: RDD[Any]) -> RDD[Any]: ...
+
+    def union(self, *dstreams: Any) -> Any:
+        """Return a stream of the records of all these streams; or an RDD of the rows of RDDs.
 
         Raises:
             DefinitionError: there are none, or their slides differ.
         """
+        if any(isinstance(one, RDD) for one in dstreams):
+            return dstreams[0].union(*dstreams[1:])
         same_slide(dstreams, "union")
-        return dstreams[0].union(*dstreams[1:])  # type: ignore[no-any-return]
+        return dstreams[0].union(*dstreams[1:])
 
     def transform(
         self, dstreams: Sequence[DStream[Any]], transform_func: Callable[..., RDD[Any]]

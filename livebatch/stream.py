@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from keyword import iskeyword
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, Ty
 
 import pyarrow as pa
 
-from livebatch.closures import Function
+from livebatch.closures import Builtin, Code, Function, rebound
 from livebatch.errors import ClosureError, DefinitionError, NotRunning
 from livebatch.interval import Duration, Millis, format_millis, to_millis
 from livebatch.pauses import Pauses
@@ -175,6 +175,12 @@ class DStream(Generic[T]):
         if self.cuts_lineage and not any(isinstance(rdd.operation, Stored) for rdd in recent):
             del old[-1:]  # the next batch goes on from it, however long ago it was
         return [self.generated.pop(t) for t in old]
+
+    def rebind(self, newest: Mapping[str, Code]) -> None:
+        """Have its functions see the values that broadcast variables have now."""
+        for name, value in list(vars(self).items()):
+            if isinstance(value, (Code, Builtin, tuple)) and name != "parents":
+                setattr(self, name, rebound(value, newest))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or self.id}>"

@@ -1,10 +1,11 @@
-"""The lines of text files."""
+"""The lines of text files, and the records of binary ones."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
 
+from livebatch.errors import DefinitionError, SourceError
 from livebatch.filesystems import reading
 from livebatch.sources.lines import LineDecoder
 
@@ -35,6 +36,35 @@ def read_lines(path: str, encoding: str, start: int = 0, end: int | None = None)
                 for data in _whole_lines(file, start, end):
                     yield from lines.feed(data)
     yield from lines.finish()
+
+
+def check_length(record_length: object) -> int:
+    """Return the length of a record.
+
+    Raises:
+        DefinitionError: it is none.
+    """
+    if type(record_length) is not int or record_length < 1:
+        raise DefinitionError(
+            f"record_length must be a whole number of bytes of at least 1, not {record_length!r}"
+        )
+    return record_length
+
+
+def read_records(path: str, length: int) -> Iterator[bytes]:
+    """Yield the records of a file, each of ``length`` bytes.
+
+    Raises:
+        SourceError: it cannot be read, or there is a part of a record at its end.
+    """
+    with reading(path) as (filesystem, place), filesystem.open_input_stream(place) as file:
+        while record := file.read(length):
+            if len(record) < length:
+                raise SourceError(
+                    f"{path} ends with {len(record)} bytes of a record of {length}: "
+                    "is record_length right?"
+                )
+            yield record
 
 
 def _whole_lines(file: io.BufferedReader, start: int, end: int) -> Iterator[bytes]:

@@ -1,0 +1,100 @@
+"""What tasks have added to accumulators, each stage's once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from livebatch.accumulator import PLAIN, Piece
+from livebatch.closures import Function
+from livebatch.engine.dag import Stage
+from livebatch.interval import Millis
+
+MANY = 256
+"""So many pieces of values that the engine cannot add up itself are added up in the driver."""
+
+Merge = Callable[[Function, Sequence[Piece], Callable[[Piece], None]], None]
+
+
+@dataclass
+class _Sum:
+    pieces: list[Piece]
+    param: Function | None
+    limit: int = field(default=MANY)
+
+
+class Accumulators:
+    """Sums by accumulator. Numbers are added up here; other values, which the engine never opens,
+    are collected in pieces.
+
+    Args:
+        merge: has a function add up pieces somewhere, and calls back with the one that results.
+    """
+
+    def __init__(self, merge: Merge) -> None:
+        self._merge = merge
+        self._sums: dict[str, _Sum] = {}
+        self._counted: dict[str, Millis | None] = {}
+
+    def set(self, id: str, piece: Piece, param: Function | None) -> None:
+        """Have an accumulator begin with a value."""
+        known = self._sums.get(id)
+        self._sums[id] = _Sum([piece], param or (known.param if known else None))
+
+    def add(self, id: str, piece: Piece) -> None:
+        """Add to an accumulator, if there is one."""
+        found = self._sums.get(id)
+        if found is None:
+            return
+        found.pieces.append(piece)
+        if found.param is None:
+            _add_up(found.pieces)
+        elif len(found.pieces) >= found.limit:
+            found.limit *= 2  # not again before it has happened, or if it fails
+            taken = list(found.pieces)
+            self._merge(found.param, taken, lambda one: self._merged(found, len(taken), one))
+
+    def _merged(self, found: _Sum, count: int, one: Piece) -> None:
+        found.pieces[:count], found.limit = [one], MANY
+
+    def pieces(self, id: str) -> list[Piece]:
+        """Return what is to be added up for an accumulator's value."""
+        return list(self._sums[id].pieces) if id in self._sums else []
+
+    def params(self) -> list[Function]:
+        """Return the code that adds up."""
+        return [found.param for found in self._sums.values() if found.param is not None]
+
+    # -- what counts -------------------------------------------------------------------------
+
+    def stage_done(self, stage: Stage, added: Iterable[Mapping[str, Piece]]) -> None:
+        """Count what the tasks of a stage have added, unless it has been done before."""
+        if stage.id in self._counted:
+            return
+        self._counted[stage.id] = stage.time
+        for pieces in added:
+            for id, piece in pieces.items():
+                self.add(id, piece)
+
+    def job_ended(self, stages: Iterable[str]) -> None:
+        """Forget the stages of a job which belong to no batch: they are not done again for it."""
+        for id in stages:
+            if self._counted.get(id, 0) is None:
+                del self._counted[id]
+
+    def forget_before(self, time: Millis) -> None:
+        """Forget the stages of batches that are computed no more."""
+        self._counted = {id: t for id, t in self._counted.items() if t is None or t > time}
+
+
+def _add_up(pieces: list[Piece]) -> None:
+    """Add up numbers that travel as such."""
+    last = pieces[-1]
+    for at, other in enumerate(pieces[:-1]):
+        if isinstance(other, bytes) or isinstance(last, bytes):
+            continue
+        total = other + last
+        if isinstance(total, float) or abs(total) < PLAIN:
+            pieces[at] = total
+            pieces.pop()
+            return
