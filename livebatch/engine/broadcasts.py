@@ -10,7 +10,7 @@ from livebatch.broadcast import loaded
 from livebatch.closures import Code, Function, builtin, digests, revive
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.jobs import Jobs
-from livebatch.failure import Failure
+from livebatch.events import BatchFailed, Event
 from livebatch.graph import Graph
 from livebatch.interval import Millis
 from livebatch.shared import SetBroadcast
@@ -27,7 +27,7 @@ class Broadcasts:
     """Binds values to the functions of streams; see `livebatch.broadcast.Broadcast` for when.
 
     Args:
-        failed: told of a variable that could not be refreshed, when, and why.
+        publish: told of a variable that could not be refreshed.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class Broadcasts:
         graph: Graph,
         jobs: Jobs,
         executor: Executor,
-        failed: Callable[[str, Millis, Failure], None],
+        publish: Callable[[Event], None],
     ) -> None:
-        self._graph, self._jobs, self._executor, self._failed = graph, jobs, executor, failed
+        self._graph, self._jobs, self._executor, self._publish = graph, jobs, executor, publish
         self._loaders: dict[str, _Loader] = {}
         self.newest: dict[str, Code] = {}
 
@@ -84,7 +84,7 @@ class Broadcasts:
             time,
             [],
             done,
-            lambda failure: self._failed(id, time, failure),
+            lambda failure: self._publish(BatchFailed(id, None, time, failure)),
             wants_value=True,
         )
 

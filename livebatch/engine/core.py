@@ -25,7 +25,6 @@ from livebatch.engine.report import stream_status
 from livebatch.engine.scheduler import JobDone
 from livebatch.errors import NotRunning
 from livebatch.events import (
-    BatchFailed,
     BatchSettled,
     Event,
     Explained,
@@ -79,7 +78,7 @@ class Engine:
         # Fixed when the engine starts: states and windows stay divided as they are.
         self.runner = PlanOnly(executor.slots)
         self.jobs = Jobs(executor, driver, self._cuts_lineage)
-        self.broadcasts = Broadcasts(self.graph, self.jobs, executor, self._not_refreshed)
+        self.broadcasts = Broadcasts(self.graph, self.jobs, executor, publish)
         self.allocator = Allocator(self.runner)
         self.tick: Millis | None = None
         self._halted = False
@@ -228,9 +227,6 @@ class Engine:
         self._batches.close(time, self._costs)
         self._forget()
         self.broadcasts.begin(time)
-
-    def _not_refreshed(self, broadcast: str, time: Millis, failure: Failure) -> None:
-        self._publish(BatchFailed(broadcast, None, time, failure))
 
     def _allocate(self, node: Input[Any], time: Millis) -> RDD[Any]:
         try:
