@@ -28,7 +28,13 @@ def foreach_rdd(self: Stream, func: Callable[..., None], on: str = "engine") -> 
             batch up.
 
     Example:
-        ``counts.foreach_rdd(lambda time, rdd: print(time, rdd.count()))``
+        >>> from livebatch.testing import ManualContext
+        >>> with ManualContext() as ssc:
+        ...     ssc.queue_stream([[1, 2], [3]]).foreach_rdd(lambda rdd: print(rdd.collect()))
+        ...     ssc.start()
+        ...     ssc.advance("2s")
+        [1, 2]
+        [3]
     """
     if on not in ("engine", "kernel"):
         raise DefinitionError(f'on is "engine" or "kernel", not {on!r}')
@@ -57,7 +63,15 @@ def save_as_text_files(self: Stream, prefix: str, suffix: str | None = None) -> 
         suffix: how they end, after a dot.
 
     Example:
-        ``counts.save_as_text_files("counts/batch", "txt")``
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from livebatch.testing import ManualContext
+        >>> with TemporaryDirectory() as folder, ManualContext() as ssc:
+        ...     ssc.queue_stream([["a"], ["b"]]).save_as_text_files(f"{folder}/batch", "txt")
+        ...     ssc.start()
+        ...     ssc.advance("2s")
+        ...     sorted(path.name for path in Path(folder).iterdir())
+        ['batch-1700000001000.txt', 'batch-1700000002000.txt']
     """
     save = builtin(save_batch, absolute(prefix), suffix)
     context_of(self).add_output(self, save)
@@ -73,7 +87,17 @@ def pprint(self: Stream, num: int = 10) -> None:
     """Print the first ``num`` records of every batch, in this process.
 
     Example:
-        ``counts.pprint()``
+        >>> from livebatch.testing import ManualContext
+        >>> with ManualContext() as ssc:
+        ...     ssc.queue_stream([["a", "b", "c"]]).pprint(2)
+        ...     ssc.start()
+        ...     ssc.advance("1s")
+        -------------------------------------------
+        Time: ...
+        -------------------------------------------
+        a
+        b
+        ...
     """
 
     def show(time: Any, rdd: RDD[Any]) -> None:

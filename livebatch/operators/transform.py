@@ -100,7 +100,9 @@ def transform(self: Stream, func: Callable[..., RDD[Any]]) -> Stream:
             the driver process, once for each batch.
 
     Example:
-        ``counts.transform(lambda rdd: rdd.filter(lambda kv: kv[1] > 1))``
+        >>> from livebatch.testing import run
+        >>> run(lambda s: s.transform(lambda rdd: rdd.sort_by(abs, num_partitions=1)), [[-3, 1, 2]])
+        [[1, 2, -3]]
     """
     return Transformed([self], self.slide, on_rdds(func, 1, "transform"))
 
@@ -108,6 +110,11 @@ def transform(self: Stream, func: Callable[..., RDD[Any]]) -> Stream:
 @operator
 def transform_with(self: Stream, func: Callable[..., RDD[Any]], other: Stream) -> Stream:
     """Return a stream made by a function of (this rdd, the other's), or (time, both).
+
+    Example:
+        >>> from livebatch.testing import run
+        >>> run(lambda s: s.transform_with(lambda a, b: a.subtract(b), s.filter(bool)), [[0, 1]])
+        [[0]]
 
     Raises:
         DefinitionError: the streams have different slides.
