@@ -147,3 +147,33 @@ def test_rule_07_states_and_inverse_windows_cut_lineage(batch: int, every: int) 
     assert intervals == {"states": every * 1000, "windows": every * 1000, "plain": 2000 * batch}
     assert all(remembered[name] >= 2 * interval for name, interval in intervals.items())
     assert max(lengths) <= 3 * every / batch
+
+
+def test_streams_remember_as_long_as_the_context_says_also_later() -> None:
+    with context() as ssc:
+        numbers = ssc.register("numbers", ssc.queue_stream([[n] for n in range(40)]), retain="1s")
+        ssc.start()
+        ssc.advance(10)
+        ssc.remember("20s")
+        doubled = ssc.register("doubled", numbers.map(lambda n: n * 2), retain="1s")
+        ssc.advance(30)
+        kept = {name: len(ssc.settled(ssc.streams[name])) for name in ("numbers", "doubled")}
+        graph = ssc.stepped.engine.graph
+        assert kept == {"numbers": 20, "doubled": 20}
+        assert len(graph.named("doubled").generated) == 20
+        assert doubled.last("20s").count() == 20
+
+
+def test_a_running_stream_can_be_kept_from_now_on() -> None:
+    with context() as ssc:
+        made = ssc.queue_stream([[1], [2], [3]]).map(lambda n: -n)
+        seen = watch(made.count())
+        ssc.start()
+        ssc.advance(1)
+        node = ssc.stepped.engine.graph.nodes[made.id]
+        before = node.persisted
+        made.cache().checkpoint("2s")
+        ssc.advance(2)
+        assert (before, node.persisted, node.checkpoint_interval) == (False, True, 2000)
+        assert node.remember == 4000
+    assert seen == {1: [1], 2: [1], 3: [1]}
