@@ -259,8 +259,14 @@ class StreamingContext(Life):
 
     def amend(self, stream: DStream[Any]) -> None:
         """Take note that a stream is to be kept otherwise than when it was made; if it runs, from
-        the next batch on."""
-        if stream.name is None and not self._owner:
+        the next batch on.
+
+        Raises:
+            DefinitionError: another client has defined it.
+        """
+        if not stream.params:
+            raise DefinitionError(f"{stream.name} was defined elsewhere: have it kept there")
+        if not self._owner:  # a cell's streams are defined when it ends
             self.connection.request(Define(tuple(records(stream)), ()))
 
     def _define(self, stream: DStream[Any], output: Output) -> None:

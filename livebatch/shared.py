@@ -46,12 +46,14 @@ class SetAccumulator(Message, frozen=True):
     """Have an accumulator begin with a value.
 
     Attributes:
-        param: how its values are added up; None: as before, or as numbers are.
+        param: how its values are added up; None: as before.
+        plain: whether numbers are simply added, which the engine can do itself.
     """
 
     id: str
     piece: Piece
     param: Function | None = None
+    plain: bool = False
 
 
 class AddToAccumulator(Message, frozen=True):

@@ -118,6 +118,6 @@ class Variables:
         """
         param = accum_param or param_for(value)
         id = f"accumulator-{secrets.token_hex(4)}"
-        made = None if accum_param is None else ship_quietly(param, "accum_param")
-        self.connection.request(SetAccumulator(id, packed(value), made))
+        made, plain = ship_quietly(param, "accum_param"), accum_param is None
+        self.connection.request(SetAccumulator(id, packed(value), made, plain))
         return Accumulator(id, value, param, self.runner)

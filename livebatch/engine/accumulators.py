@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from livebatch.accumulator import PLAIN, Piece
 from livebatch.closures import Function
 from livebatch.engine.dag import Stage
 from livebatch.interval import Millis
+from livebatch.shared import SetAccumulator
 
 MANY = 256
 """So many pieces of values that the engine cannot add up itself are added up in the driver."""
@@ -19,8 +20,9 @@ Merge = Callable[[Function, Sequence[Piece], Callable[[Piece], None]], None]
 @dataclass
 class _Sum:
     pieces: list[Piece]
-    param: Function | None
-    limit: int = field(default=MANY)
+    param: Function
+    plain: bool
+    limit: int = MANY
 
 
 class Accumulators:
@@ -36,10 +38,13 @@ class Accumulators:
         self._sums: dict[str, _Sum] = {}
         self._counted: dict[str, Millis | None] = {}
 
-    def set(self, id: str, piece: Piece, param: Function | None) -> None:
-        """Have an accumulator begin with a value."""
-        known = self._sums.get(id)
-        self._sums[id] = _Sum([piece], param or (known.param if known else None))
+    def set(self, request: SetAccumulator) -> None:
+        """Have an accumulator begin, perhaps anew, with a value."""
+        known = self._sums.get(request.id)
+        if request.param is not None:
+            self._sums[request.id] = _Sum([request.piece], request.param, request.plain)
+        elif known is not None:
+            self._sums[request.id] = _Sum([request.piece], known.param, known.plain)
 
     def add(self, id: str, piece: Piece) -> None:
         """Add to an accumulator, if there is one."""
@@ -47,9 +52,9 @@ class Accumulators:
         if found is None:
             return
         found.pieces.append(piece)
-        if found.param is None:
+        if found.plain:
             _add_up(found.pieces)
-        elif len(found.pieces) >= found.limit:
+        if len(found.pieces) >= found.limit:
             found.limit *= 2  # not again before it has happened, or if it fails
             taken = list(found.pieces)
             self._merge(found.param, taken, lambda one: self._merged(found, len(taken), one))
@@ -63,7 +68,7 @@ class Accumulators:
 
     def params(self) -> list[Function]:
         """Return the code that adds up."""
-        return [found.param for found in self._sums.values() if found.param is not None]
+        return [found.param for found in self._sums.values()]
 
     # -- what counts -------------------------------------------------------------------------
 

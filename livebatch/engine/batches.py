@@ -35,6 +35,7 @@ class Batches:
         self._open: dict[Millis, int] = {}
         self._failed: set[Millis] = set()
         self._inputs: dict[Millis, dict[str, int | None]] = {}
+        self._costs: dict[Millis, dict[str, StageCost]] = {}
 
     def allocated(self, time: Millis, version: int, made: dict[str, list[str]]) -> None:
         """Log what the inputs of a batch are made of, before it runs."""
@@ -44,7 +45,7 @@ class Batches:
         """Take note of a batch and of how much there is to do for it."""
         self._open[time] = jobs + 1
         rows = {id: _rows_in(rdd) for id, rdd in inputs.items()}
-        self._inputs[time] = rows
+        self._inputs[time], self._costs[time] = rows, {}
         known = {id: count for id, count in rows.items() if count is not None}
         self._publish(BatchSubmitted(time, self._clock.now(), tuple(rows), known))
 
@@ -56,6 +57,10 @@ class Batches:
             self._publish(OutputBegun(output.id, name, job.time, progress.begin(self._clock)))
         return progress.begin(self._clock)
 
+    def made(self, job: Job, costs: Mapping[str, StageCost]) -> None:
+        """Take note of what making an output has cost."""
+        self._costs[job.time].update(costs)
+
     def failed(self, job: Job, failure: Failure, printed: str) -> None:
         """Take note that an output could not be made."""
         self._failed.add(job.time)
@@ -65,7 +70,7 @@ class Batches:
         now = self._clock.now()
         self._publish(BatchFailed(job.output.id, name, job.time, failure, printed, now))
 
-    def close(self, time: Millis, costs: Mapping[str, StageCost]) -> None:
+    def close(self, time: Millis) -> None:
         """One thing less to do for a batch; after the last it has settled."""
         self._open[time] -= 1
         if self._open[time]:
@@ -75,7 +80,7 @@ class Batches:
             self._failed.discard(time)
         else:
             self._log.append(Settled(time))
-        rows = _counted(self._inputs.pop(time), costs)
+        rows = _counted(self._inputs.pop(time), self._costs.pop(time))
         self._publish(BatchCompleted(time, self._clock.now(), rows))
 
 

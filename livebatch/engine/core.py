@@ -146,10 +146,10 @@ class Engine:
     def _drop_output(self, id: str) -> None:
         progress = self._progress.pop(id)
         for job in progress.queue:
-            self._batches.close(job.time, self._costs)
+            self._batches.close(job.time)
         if progress.current is not None:
             self.jobs.cancel(_job_id(progress.current))
-            self._batches.close(progress.current.time, self._costs)
+            self._batches.close(progress.current.time)
 
     # -- time --------------------------------------------------------------------------------
 
@@ -224,7 +224,7 @@ class Engine:
             progress = self._progress[job.output.id]
             progress.queue.append(job)
             self._next(progress)
-        self._batches.close(time, self._costs)
+        self._batches.close(time)
         self._forget()
         self.broadcasts.begin(time)
 
@@ -259,11 +259,12 @@ class Engine:
 
     def _settled(self, progress: Progress, job: OutputJob, done: JobDone) -> None:
         self._costs.update(done.costs)
+        self._batches.made(job, done.costs)
         begun = self._batches.work_begins(progress, job)
         batch = settled_batch(job, done, begun, self.clock.now())
         progress.finished(batch, job.rdd)
         self._publish(BatchSettled(batch))
-        self._batches.close(job.time, self._costs)
+        self._batches.close(job.time)
         self._next(progress)
 
     def _not_settled(
@@ -272,7 +273,7 @@ class Engine:
         progress.failed(f"{failure.kind}: {failure.message}")
         self._give_up_states(progress, job.time)
         self._batches.failed(job, failure, printed)
-        self._batches.close(job.time, self._costs)
+        self._batches.close(job.time)
         self._next(progress)
 
     def _give_up_states(self, progress: Progress, time: Millis) -> None:

@@ -96,7 +96,7 @@ class Service:
             case AskBroadcast():
                 return BroadcastValue(engine.broadcasts.newest.get(request.id))
             case SetAccumulator():
-                engine.jobs.accumulators.set(request.id, request.piece, request.param)
+                engine.jobs.accumulators.set(request)
             case AddToAccumulator():
                 engine.jobs.accumulators.add(request.id, request.piece)
             case AskAccumulator():

@@ -27,7 +27,7 @@ def persist(self: Stream, storage_level: StorageLevel) -> Stream:
         >>> run(lambda s: s.map(abs).persist(StorageLevel.MEMORY_ONLY).count(), [[1, -2], [3]])
         [[2], [1]]
     """
-    if storage_level.keeps and not self.persisted:
+    if storage_level.keeps and self.name is None and not self.persisted:
         self.persisted = True
         _amend(self)
     return self
@@ -59,7 +59,8 @@ def checkpoint(self: Stream, interval: Duration) -> Stream:
         ``totals.checkpoint("30s")``
 
     Raises:
-        DefinitionError: the interval is not a multiple of the slide.
+        DefinitionError: the interval is not a multiple of the slide, or another client has
+            defined the stream.
     """
     every = check_multiple(to_millis(interval, "the interval"), self.slide, "the interval")
     self.persisted, self.checkpoint_every = True, every

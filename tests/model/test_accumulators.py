@@ -127,6 +127,18 @@ def test_other_values_are_added_up_by_a_param_and_kept_small() -> None:
         assert len(ssc.runner.pieces_of(words.aid)) <= MANY
 
 
+def test_numbers_that_do_not_travel_as_such_are_kept_small_too() -> None:
+    with context() as ssc:
+        total: Any = ssc.accumulator(1j)
+        large: Any = ssc.accumulator(0)
+        for _ in range(MANY + 5):
+            total += 1j
+            large += PLAIN
+        assert (total.value, large.value) == (1j * (MANY + 6), PLAIN * (MANY + 5))
+        ssc.stepped.run()  # the driver adds up
+        assert len(ssc.runner.pieces_of(total.aid)) < 10
+
+
 def test_functions_on_rdds_read_and_set_it(tmp_path: Path) -> None:
     said = tmp_path / "said"
     with context() as ssc:

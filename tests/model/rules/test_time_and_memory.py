@@ -173,7 +173,9 @@ def test_a_running_stream_can_be_kept_from_now_on() -> None:
         node = ssc.stepped.engine.graph.nodes[made.id]
         before = node.persisted
         made.cache().checkpoint("2s")
+        named = ssc.register("named", made.map(abs)).checkpoint("3s")
+        assert ssc.stepped.engine.graph.nodes[named.id].checkpoint_interval == 3000
         ssc.advance(2)
         assert (before, node.persisted, node.checkpoint_interval) == (False, True, 2000)
-        assert node.remember == 4000
+        assert node.remember == 6000  # named needs that much
     assert seen == {1: [1], 2: [1], 3: [1]}
