@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from livebatch.accumulator import PLAIN, Piece
 from livebatch.closures import Function
@@ -14,7 +15,7 @@ from livebatch.shared import SetAccumulator
 MANY = 256
 """So many pieces of values that the engine cannot add up itself are added up in the driver."""
 
-Merge = Callable[[Function, Sequence[Piece], Callable[[Piece], None]], None]
+Merge = Callable[[Function, Sequence[Piece], Callable[[Piece | None], None]], None]
 
 
 @dataclass
@@ -23,6 +24,7 @@ class _Sum:
     param: Function
     plain: bool
     limit: int = MANY
+    merging: int = 0
 
 
 class Accumulators:
@@ -30,7 +32,8 @@ class Accumulators:
     are collected in pieces.
 
     Args:
-        merge: has a function add up pieces somewhere, and calls back with the one that results.
+        merge: has a function add up pieces somewhere, and calls back with the one that results, or
+            None if it failed.
     """
 
     def __init__(self, merge: Merge) -> None:
@@ -53,14 +56,10 @@ class Accumulators:
             return
         found.pieces.append(piece)
         if found.plain:
-            _add_up(found.pieces)
-        if len(found.pieces) >= found.limit:
-            found.limit *= 2  # not again before it has happened, or if it fails
-            taken = list(found.pieces)
-            self._merge(found.param, taken, lambda one: self._merged(found, len(taken), one))
-
-    def _merged(self, found: _Sum, count: int, one: Piece) -> None:
-        found.pieces[:count], found.limit = [one], MANY
+            _add_up(found.pieces, found.merging)
+        if len(found.pieces) >= found.limit and not found.merging:
+            found.merging = len(found.pieces)
+            self._merge(found.param, list(found.pieces), partial(_merged, found))
 
     def pieces(self, id: str) -> list[Piece]:
         """Return what is to be added up for an accumulator's value."""
@@ -92,10 +91,18 @@ class Accumulators:
         self._counted = {id: t for id, t in self._counted.items() if t is None or t > time}
 
 
-def _add_up(pieces: list[Piece]) -> None:
-    """Add up numbers that travel as such."""
+def _merged(found: _Sum, one: Piece | None) -> None:
+    if one is None:
+        found.limit = 2 * len(found.pieces)
+    else:
+        found.pieces[: found.merging], found.limit = [one], MANY
+    found.merging = 0
+
+
+def _add_up(pieces: list[Piece], first: int) -> None:
+    """Add the last number to another from the ``first`` on, if they travel as such."""
     last = pieces[-1]
-    for at, other in enumerate(pieces[:-1]):
+    for at, other in enumerate(pieces[first:-1], first):
         if isinstance(other, bytes) or isinstance(last, bytes):
             continue
         total = other + last

@@ -152,11 +152,11 @@ class Jobs:
         self._driver.submit(message)
 
     def _merge(
-        self, param: Function, pieces: Sequence[Piece], done: Callable[[Piece], None]
+        self, param: Function, pieces: Sequence[Piece], done: Callable[[Piece | None], None]
     ) -> None:
         function = builtin(merged, param, list(pieces))
         id = f"sum{next(self._merges)}"
-        self.call(id, function, 0, [], done, lambda failure: None, wants_value=True)
+        self.call(id, function, 0, [], done, lambda _: done(None), wants_value=True)
 
     def cancel(self, id: str) -> None:
         """Forget a job or a call; neither of its callbacks is called."""
