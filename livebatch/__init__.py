@@ -8,21 +8,34 @@ from typing import TYPE_CHECKING, Any
 from livebatch._version import __version__
 
 if TYPE_CHECKING:
+    from livebatch.accumulator import Accumulator, AccumulatorParam
+    from livebatch.broadcast import Broadcast
     from livebatch.errors import LivebatchError
     from livebatch.kernel_ext.dashboard import dashboard
+    from livebatch.listener import StreamingListener
     from livebatch.operators.outputs import Tagged
     from livebatch.rdd import RDD
+    from livebatch.rdd.statcounter import StatCounter
     from livebatch.session import StreamingContext
     from livebatch.sql import Result
+    from livebatch.storage import StorageLevel
     from livebatch.stream import DStream
+    from livebatch.taskcontext import TaskContext
 
 __all__ = [
     "RDD",
+    "Accumulator",
+    "AccumulatorParam",
+    "Broadcast",
     "DStream",
     "LivebatchError",
     "Result",
+    "StatCounter",
+    "StorageLevel",
     "StreamingContext",
+    "StreamingListener",
     "Tagged",
+    "TaskContext",
     "__version__",
     "connect",
     "dashboard",
@@ -30,9 +43,16 @@ __all__ = [
 
 _HOMES = {
     "RDD": "rdd",
+    "Accumulator": "accumulator",
+    "AccumulatorParam": "accumulator",
+    "Broadcast": "broadcast",
+    "StatCounter": "rdd.statcounter",
+    "TaskContext": "taskcontext",
     "DStream": "stream",
     "LivebatchError": "errors",
+    "StorageLevel": "storage",
     "StreamingContext": "session",
+    "StreamingListener": "listener",
     "Result": "sql",
     "Tagged": "operators.outputs",
     "dashboard": "kernel_ext.dashboard",

@@ -16,7 +16,7 @@ import pyarrow as pa
 from livebatch.block import Format, decode, encode_rows
 from livebatch.closures import Builtin, builtin
 from livebatch.errors import SourceError
-from livebatch.sources.files import absolute, locate, reading, reason, within
+from livebatch.filesystems import absolute, locate, reading, reason, within
 
 
 def make_folder(path: str | Path) -> str:

@@ -109,7 +109,7 @@ def stop(name: str | None, graceful: bool) -> None:
     """Stop an engine."""
     ssc = StreamingContext.attach(name)
     called = ssc.status().name
-    ssc.stop(graceful)
+    ssc.stop(stop_gracefully=graceful)
     click.echo(f"engine {called} stopped")
 
 

@@ -14,16 +14,19 @@ from itertools import count
 from queue import SimpleQueue
 from typing import Any, Protocol
 
+from livebatch.accumulator import Piece
 from livebatch.block import BlockRef
 from livebatch.checkpoint import make_folder, readers, save
 from livebatch.closures import Function, builtin
 from livebatch.errors import EngineLost, NotRunning
 from livebatch.events import Batch, Batches, BatchSettled, Event, Message
+from livebatch.filesystems import within
 from livebatch.interval import Millis, to_datetime
 from livebatch.jobbar import JobBar, terminal_bar
 from livebatch.rdd import RDD, stored, to_lineage
 from livebatch.rdd.operation import PartitionsMapped, Read
-from livebatch.sources.files import within
+from livebatch.shared import AddToAccumulator, AskAccumulator, SetAccumulator
+from livebatch.taskcontext import time_of_batch
 from livebatch.transport import Line, Subscriber
 from livebatch.wire import (
     Answers,
@@ -248,7 +251,8 @@ class ClientRunner:
         chosen = None if splits is None else tuple(splits)
         bar = JobBar(partial(self._progress, job), self.bar)
         try:
-            reply = self._connection.request(RunJob(job, to_lineage(rdd), action, chosen), bar)
+            request = RunJob(job, to_lineage(rdd), action, chosen, time_of_batch())
+            reply = self._connection.request(request, bar)
         except KeyboardInterrupt:
             self._connection.request(CancelJob(job))
             raise
@@ -280,6 +284,17 @@ class ClientRunner:
 
     def release(self, rdd: RDD[Any]) -> None:
         self._connection.request(Release(rdd.id))
+
+    def add_to(self, accumulator: str, piece: Piece) -> None:
+        self._connection.request(AddToAccumulator(accumulator, piece))
+
+    def set_to(self, accumulator: str, piece: Piece) -> None:
+        self._connection.request(SetAccumulator(accumulator, piece))
+
+    def pieces_of(self, accumulator: str) -> Sequence[Piece]:
+        reply = self._connection.request(AskAccumulator(accumulator))
+        assert isinstance(reply, Ok)
+        return reply.value  # type: ignore[no-any-return]
 
 
 class Subscription:

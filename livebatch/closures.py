@@ -16,7 +16,7 @@ import pickle
 import site
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
@@ -36,11 +36,16 @@ _PLAIN = (str, int, float, bytes, type(None))
 _log = logging.getLogger(__name__)
 
 
-class Code(msgspec.Struct, frozen=True, tag="code"):
-    """A user's function, by the hash of its cloudpickle; its bytes are in `codes`."""
+class Code(msgspec.Struct, frozen=True, tag="code", omit_defaults=True):
+    """A user's function, by the hash of its cloudpickle; its bytes are in `codes`.
+
+    Attributes:
+        uses: the broadcast variables that it uses, by id, and the values that they have for it.
+    """
 
     digest: str
     name: str
+    uses: tuple[tuple[str, Code | None], ...] = ()
 
 
 class Builtin(msgspec.Struct, frozen=True, tag="builtin"):
@@ -58,15 +63,22 @@ Function: TypeAlias = Code | Builtin
 
 
 class CodeTable:
-    """The code this process knows, by digest. Immutable content, so one table a process."""
+    """The code this process knows, by digest. Immutable content, so one table a process.
+
+    Attributes:
+        nbytes: how many bytes it takes.
+    """
 
     def __init__(self) -> None:
         self._blobs: dict[str, bytes] = {}
-        self._loaded: dict[str, Any] = {}
+        self._loaded: dict[Code, Any] = {}
+        self.nbytes = 0
 
     def add(self, blob: bytes) -> str:
         digest = hashlib.blake2b(blob, digest_size=16).hexdigest()
-        self._blobs.setdefault(digest, blob)
+        if digest not in self._blobs:
+            self._blobs[digest] = blob
+            self.nbytes += len(blob)
         return digest
 
     def blob(self, digest: str) -> bytes:
@@ -78,20 +90,44 @@ class CodeTable:
     def __len__(self) -> int:
         return len(self._blobs)
 
-    def load(self, digest: str) -> Any:
+    def load(self, code: Code) -> Any:
         """Return the object itself; only processes that run user code may call this."""
-        if digest not in self._loaded:
-            self._loaded[digest] = pickle.loads(self._blobs[digest])
-        return self._loaded[digest]
+        if code not in self._loaded:
+            token = _bound.set(dict(code.uses))
+            try:
+                self._loaded[code] = pickle.loads(self._blobs[code.digest])
+            finally:
+                _bound.reset(token)
+        return self._loaded[code]
 
-    def keep_only(self, digests: set[str]) -> None:
-        """Free all code but these."""
-        for table in (self._blobs, self._loaded):
-            for digest in [digest for digest in table if digest not in digests]:
-                del table[digest]
+    def digests(self) -> set[str]:
+        """Return the digests of all code there is."""
+        return set(self._blobs)
+
+    def keep_only(self, kept: set[str]) -> None:
+        """Free all code but this, by digest."""
+        for digest in self._blobs.keys() - kept:
+            self.nbytes -= len(self._blobs.pop(digest))
+        for code in [code for code in self._loaded if not kept.issuperset(digests(code))]:
+            del self._loaded[code]
 
 
 codes = CodeTable()
+
+_bound: ContextVar[dict[str, Code | None] | None] = ContextVar("bound", default=None)
+_uses: ContextVar[dict[str, Code | None] | None] = ContextVar("uses", default=None)
+
+
+def refer(id: str, value: Code | None) -> None:
+    """Note that the function which is being pickled uses a broadcast variable."""
+    uses = _uses.get()
+    if uses is not None:
+        uses[id] = value
+
+
+def referred(id: str) -> Code | None:
+    """Return the value of a broadcast variable for the function that is being unpickled."""
+    return (_bound.get() or {}).get(id)
 
 
 def ship(function: Callable[..., Any] | Function) -> Function:
@@ -106,12 +142,27 @@ def ship(function: Callable[..., Any] | Function) -> Function:
     if not callable(function):
         raise ClosureError(f"a function is needed here, not {function!r}")
     name = getattr(function, "__qualname__", type(function).__name__)
-    return Code(codes.add(_dumped(function, name)), called(function))
+    uses: dict[str, Code | None] = {}
+    token = _uses.set(uses)
+    try:
+        blob = _dumped(function, name)
+    finally:
+        _uses.reset(token)
+    return Code(codes.add(blob), called(function), tuple(sorted(uses.items())))
 
 
 def ship_value(value: Any, name: str) -> Code:
     """Return any picklable value in the form in which functions travel; `load` gives it back."""
     return Code(codes.add(_dumped(value, name)), name)
+
+
+def ship_quietly(value: Any, name: str) -> Code:
+    """Return a picklable value as `ship_value` does, without a warning if it is large.
+
+    Raises:
+        ClosureError: it cannot be pickled.
+    """
+    return Code(codes.add(_dumped(value, name, large=True)), name)
 
 
 def ship_pickle(value: Any, name: str) -> Code:
@@ -143,7 +194,7 @@ _capturing: ContextVar[list[Any] | None] = ContextVar("capturing", default=None)
 def ship_to_driver(function: Callable[..., Any] | Function) -> tuple[Function, list[Any]]:
     """Return a function that is to run in the driver process in the form in which it travels, and
     what it has captured that is not data but stands for something there, such as RDDs. If there is
-    any, what `load` gives is the function's pickle, to be loaded when these are at hand.
+    any, what `load` gives makes the function when it is called, to be when these are at hand.
 
     Raises:
         ClosureError: it cannot be sent.
@@ -159,8 +210,31 @@ def ship_to_driver(function: Callable[..., Any] | Function) -> tuple[Function, l
     if not found:
         return shipped, []
     assert isinstance(shipped, Code)
-    blob = pickle.dumps(codes.blob(shipped.digest), protocol=5)
-    return Code(codes.add(blob), shipped.name), found
+    blob = pickle.dumps(_Unopened(codes.blob(shipped.digest)), protocol=5)
+    return Code(codes.add(blob), shipped.name, shipped.uses), found
+
+
+class _Unopened:
+    """A pickle that arrives as a function which loads it, when it is called."""
+
+    def __init__(self, blob: bytes) -> None:
+        self._blob = blob
+
+    def __reduce__(self) -> Any:
+        return _opener, (self._blob,)
+
+
+def _opener(blob: bytes) -> Callable[[], Any]:
+    bound = _bound.get()
+
+    def opened() -> Any:
+        token = _bound.set(bound)
+        try:
+            return pickle.loads(blob)
+        finally:
+            _bound.reset(token)
+
+    return opened
 
 
 def goes_to_driver() -> bool:
@@ -178,9 +252,9 @@ def capture(thing: Any) -> int | None:
     return len(found) - 1
 
 
-def _dumped(value: Any, name: str) -> bytes:
+def _dumped(value: Any, name: str, large: bool = False) -> bytes:
     blob = pickled(value, name)
-    if len(blob) > LARGE:
+    if len(blob) > LARGE and not large:
         _warn_of_large(value, name, len(blob))
     return blob
 
@@ -196,7 +270,7 @@ def builtin(function: Callable[..., Any], *args: Any) -> Builtin:
 def load(function: Function) -> Callable[..., Any]:
     """Return the callable; only processes that run user code may call this."""
     if isinstance(function, Code):
-        return codes.load(function.digest)  # type: ignore[no-any-return]
+        return codes.load(function)  # type: ignore[no-any-return]
     module, _, name = function.target.partition(":")
     if not module.startswith("livebatch."):
         raise ClosureError(f"{function.target} is not a function of livebatch's")
@@ -215,6 +289,8 @@ def digests(value: Any) -> Iterator[str]:
         return
     if isinstance(value, Code):
         yield value.digest
+        if value.uses:
+            yield from digests(value.uses)
     elif isinstance(value, msgspec.Struct):
         if getattr(value, "carries_code", True):
             for field in value.__struct_fields__:
@@ -315,4 +391,19 @@ def revive(value: Any) -> Any:
         return msgspec.convert(value, Code | Builtin)
     if isinstance(value, (list, tuple)):
         return tuple(revive(item) for item in value)
+    return value
+
+
+def rebound(value: Any, newest: Mapping[str, Code | None]) -> Any:
+    """Return functions, or a structure of them, that use broadcast variables with the values that
+    those have now; the rest is returned as it is."""
+    if isinstance(value, dict) and value.get("type") in ("code", "builtin"):
+        return rebound(revive(value), newest)
+    if isinstance(value, Code):
+        uses = tuple((id, newest.get(id)) for id, _ in value.uses)
+        return msgspec.structs.replace(value, uses=uses) if uses else value
+    if isinstance(value, Builtin):
+        return Builtin(value.target, rebound(value.args, newest))
+    if isinstance(value, (list, tuple)):
+        return tuple(rebound(item, newest) for item in value)
     return value

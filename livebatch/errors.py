@@ -13,6 +13,7 @@
     ├── StoreFull                        no room left for blocks
     ├── BlockLost                        a block is gone and cannot be computed again
     ├── SourceError                      a source cannot be read
+    ├── SinkError                        a place cannot be written to
     └── EngineError                      the engine is not there, or refuses
         ├── NotRunning
         └── EngineLost
@@ -67,6 +68,10 @@ class BlockLost(LivebatchError):
 
 class SourceError(LivebatchError):
     """A source cannot be read; the message says what to check."""
+
+
+class SinkError(LivebatchError):
+    """A place cannot be written to; the message says why."""
 
 
 class EngineError(LivebatchError):

@@ -83,13 +83,62 @@ class BatchSettled(Message, frozen=True):
 
 
 class BatchFailed(Message, frozen=True):
-    """A batch of an output failed. ``name``: of the stream whose cell defined the output."""
+    """A batch of an output failed.
+
+    Attributes:
+        name: of the stream whose cell defined the output.
+        at: when it failed.
+    """
 
     output: str
     name: str | None
     time: Millis
     failure: Failure
     printed: str = ""
+    at: Millis = 0
+
+
+class StreamingStarted(Message, frozen=True):
+    """The engine has begun with batches, ``at`` that time."""
+
+    at: Millis
+
+
+class BatchSubmitted(Message, frozen=True):
+    """A batch has begun.
+
+    Attributes:
+        at: when it did.
+        inputs: the ids of the streams that it has input of.
+        rows: how much, where that is known.
+    """
+
+    time: Millis
+    at: Millis
+    inputs: tuple[str, ...]
+    rows: dict[str, int]
+
+
+class OutputBegun(Message, frozen=True):
+    """Work on an output of a batch has begun. ``name``: of its stream or its function."""
+
+    output: str
+    name: str
+    time: Millis
+    at: Millis
+
+
+class BatchCompleted(Message, frozen=True):
+    """All outputs of a batch have been made, or have failed.
+
+    Attributes:
+        at: when the last was.
+        rows: how many records of each input stream there were; 0 where that is not known.
+    """
+
+    time: Millis
+    at: Millis
+    rows: dict[str, int]
 
 
 class SourceChanged(Message, frozen=True):
@@ -254,4 +303,14 @@ class TaskRuns(Message, frozen=True):
     runs: tuple[TaskRun, ...]
 
 
-Event: TypeAlias = BatchSettled | BatchFailed | SourceChanged | StreamRemoved | StreamPaused
+Event: TypeAlias = (
+    BatchSettled
+    | BatchFailed
+    | SourceChanged
+    | StreamRemoved
+    | StreamPaused
+    | StreamingStarted
+    | BatchSubmitted
+    | OutputBegun
+    | BatchCompleted
+)

@@ -6,12 +6,12 @@ one takes its children along.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from livebatch.closures import Function, revive
+from livebatch.closures import Code, Function, rebound, revive
 from livebatch.errors import DefinitionError, NotRunning
 from livebatch.interval import Millis, check_multiple
 from livebatch.rdd import RDD
@@ -19,7 +19,7 @@ from livebatch.stream import DStream, Input
 
 
 class NodeRecord(msgspec.Struct, frozen=True):
-    """One stream: its kind, its parents by id or ``@name``, and its parameters."""
+    """One stream: its kind, its parents by id or ``@name``, its parameters, and how it is kept."""
 
     id: str
     kind: str
@@ -27,6 +27,7 @@ class NodeRecord(msgspec.Struct, frozen=True):
     slide: Millis
     params: tuple[Any, ...]
     persisted: bool = False
+    checkpoint_every: Millis | None = None
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -73,7 +74,9 @@ def records(stream: DStream[Any]) -> list[NodeRecord]:
                 visit(parent)
         parents = tuple(f"@{p.name}" if p.name else p.id for p in node.parents)
         kind = type(node).__name__
-        found[node.id] = NodeRecord(node.id, kind, parents, node.slide, node.params, node.persisted)
+        found[node.id] = NodeRecord(
+            node.id, kind, parents, node.slide, node.params, node.persisted, node.checkpoint_every
+        )
 
     visit(stream)
     return list(found.values())
@@ -89,6 +92,7 @@ class Graph:
     def __init__(self, batch: Millis) -> None:
         self.batch = batch
         self.version = 0
+        self.least: Millis = 0
         self.zero: Millis | None = None
         self.nodes: dict[str, DStream[Any]] = {}
         self.outputs: dict[str, Output] = {}
@@ -109,12 +113,14 @@ class Graph:
         added = self._build(list(fresh.values()))
         names = {o.name: (added | self.nodes)[o.stream] for o in outputs if o.name}
         self._check(names, added)
+        self._amend([item for item in nodes if item.id in self.nodes])
         for name, node in names.items():
             self._replace(name, node)
             node.name, node.persisted = name, True
         self.nodes.update(added)
         self.outputs.update((output.id, output) for output in [*outputs, *watched(added)])
         for node in added.values():
+            node.remember_for(self.least)
             if self.zero is not None:
                 node.started(self.zero, now)
         self._drop_unused()
@@ -130,8 +136,16 @@ class Graph:
                 raise DefinitionError(f"this engine has no streams of the kind {item.kind}")
             node = kind(parents, item.slide, *revive(item.params))
             node.id, node.persisted = item.id, item.persisted or node.persisted
+            node.checkpoint_every = item.checkpoint_every
             added[node.id] = node
         return added
+
+    def _amend(self, known: Sequence[NodeRecord]) -> None:
+        for item in known:
+            node = self.nodes[item.id]
+            node.persisted = node.persisted or item.persisted
+            node.checkpoint_every = item.checkpoint_every or node.checkpoint_every
+            node.remember_for(2 * (node.checkpoint_interval or 0))
 
     def _check(self, names: dict[str, DStream[Any]], added: dict[str, DStream[Any]]) -> None:
         for name, node in names.items():
@@ -192,6 +206,22 @@ class Graph:
             return False
         (pauses.begin if paused else pauses.end)(now)
         return True
+
+    def rebind(self, newest: Mapping[str, Code]) -> None:
+        """Have functions see the values that broadcast variables have now, from the next batch
+        on."""
+        for node in self.nodes.values():
+            node.rebind(newest)
+        for id, output in self.outputs.items():
+            if output.function is not None:
+                function = rebound(output.function, newest)
+                self.outputs[id] = msgspec.structs.replace(output, function=function)
+
+    def remember(self, duration: Millis) -> None:
+        """Have every stream, those to come included, remember its batches at least so long."""
+        self.least = max(self.least, duration)
+        for node in self.nodes.values():
+            node.remember_for(duration)
 
     def discard(self, output_id: str) -> None:
         """Remove one output, and what nothing else needs."""

@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from livebatch.closures import Builtin, builtin, pickled
 from livebatch.errors import DefinitionError
+from livebatch.filesystems import absolute
 from livebatch.interval import Millis, format_millis
 from livebatch.operators.state import given_rows
 from livebatch.rdd import RDD, JobRunner
 from livebatch.rdd.operation import Read, Unioned
-from livebatch.sources.files import absolute
 from livebatch.sources.inline import as_uri, from_uri
 from livebatch.sources.recording import load, look_at, times_of
 

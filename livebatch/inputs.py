@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,21 @@ import pyarrow as pa
 
 from livebatch import sources
 from livebatch.checkpoint import make_folder
-from livebatch.client import ClientRunner, Connection
 from livebatch.closures import builtin, ship_pickle
 from livebatch.interval import Millis
 from livebatch.operators.state import given_rows
 from livebatch.rdd import RDD, to_lineage
+from livebatch.rdd.functions import collect_rows
 from livebatch.rdd.operation import Read
 from livebatch.stream import DStream, Input
+from livebatch.variables import Variables
 from livebatch.wire import Offer
 
 
-class Inputs:
+class Inputs(Variables):
     """The part of a `StreamingContext` that begins streams; each source is a method."""
 
     batch: Millis
-    connection: Connection
-    runner: ClientRunner
 
     def input_stream(self, source: str, /, **options: Any) -> DStream[Any]:
         """Return the stream of a source, by the name of its file in `livebatch.sources`.
@@ -89,6 +88,74 @@ class Inputs:
     def __dir__(self) -> Iterable[str]:
         return [*super().__dir__(), *sources.kinds()]
 
+    @property
+    def default_parallelism(self) -> int:
+        """How many partitions an RDD has when not told: the number of workers.
+
+        Example:
+            ``ssc.parallelize(rows, 4 * ssc.default_parallelism)``
+        """
+        return self.runner.default_parallelism
+
+    @property
+    def default_min_partitions(self) -> int:
+        """How many partitions an RDD of files has at least when not told.
+
+        Example:
+            ``ssc.text_file("logs", ssc.default_min_partitions)``
+        """
+        return self.runner.default_parallelism
+
+    def empty_rdd(self) -> RDD[Any]:
+        """Return an RDD without rows or partitions.
+
+        Example:
+            ``rdd = ssc.empty_rdd()``
+        """
+        return RDD(Read(()), runner=self.runner)
+
+    def range(
+        self, start: int, end: int | None = None, step: int = 1, num_slices: int | None = None
+    ) -> RDD[int]:
+        """Return an RDD of whole numbers, as ``range`` does, made where they are needed.
+
+        Args:
+            start, end, step: as for ``range``; with one number, that is where it ends.
+            num_slices: how many partitions; the engine's parallelism if not told.
+
+        Example:
+            >>> from livebatch.testing import ManualContext
+            >>> with ManualContext() as ssc:
+            ...     ssc.range(2, 10, 3).collect(), ssc.range(5).sum()
+            ([2, 5, 8], 10)
+        """
+        numbers = range(start, end, step) if end is not None else range(0, start, step)
+        parts = _slices(numbers, num_slices or self.runner.default_parallelism)
+        readers = (builtin(range_of, part.start, part.stop, part.step) for part in parts)
+        return RDD(Read(tuple(readers)), runner=self.runner)
+
+    def run_job(
+        self,
+        rdd: RDD[Any],
+        partition_func: Callable[[Iterable[Any]], Iterable[Any]],
+        partitions: Sequence[int] | None = None,
+    ) -> list[Any]:
+        """Apply a function to partitions of an RDD, and return all that it gives.
+
+        Args:
+            rdd: whose.
+            partition_func: takes the rows of a partition.
+            partitions: which; all if not told.
+
+        Example:
+            >>> from livebatch.testing import ManualContext
+            >>> with ManualContext() as ssc:
+            ...     ssc.run_job(ssc.range(0, 6, 1, 3), lambda rows: [sum(rows)], [0, 2])
+            [1, 9]
+        """
+        made = rdd.map_partitions(partition_func)
+        return [row for part in made.run(builtin(collect_rows), partitions) for row in part]
+
     def parallelize(self, data: Iterable[Any], num_slices: int | None = None) -> RDD[Any]:
         """Return an RDD of local data.
 
@@ -96,10 +163,7 @@ class Inputs:
             data: the rows.
             num_slices: how many partitions; the engine's parallelism if not told.
         """
-        rows = list(data)
-        count = num_slices or self.runner.default_parallelism
-        bounds = [len(rows) * i // count for i in range(count + 1)]
-        slices = (rows[a:b] for a, b in pairwise(bounds))
+        slices = _slices(list(data), num_slices or self.runner.default_parallelism)
         return RDD(Read(tuple(_rows(part) for part in slices)), runner=self.runner)
 
     def set_checkpoint_dir(self, directory: str | Path) -> None:
@@ -141,6 +205,26 @@ class Inputs:
         readers = reading.text_file(path, parts, encoding)
         return RDD(Read(tuple(readers)), runner=self.runner)
 
+    def binary_records(self, path: str, record_length: int) -> RDD[bytes]:
+        """Return an RDD of the records of files, each ``bytes`` of one length; a partition for
+        each file.
+
+        Args:
+            path: local, or a URI that pyarrow.fs understands; a file, folder or pattern.
+            record_length: how many bytes a record has.
+
+        Raises:
+            SourceError: there is no such file.
+            DefinitionError: the length is not a whole number of at least 1.
+
+        Example:
+            ``ssc.binary_records("samples", 4).map(lambda four: struct.unpack("<f", four)[0])``
+        """
+        from livebatch import reading
+
+        readers = reading.binary_records(path, record_length)
+        return RDD(Read(tuple(readers)), runner=self.runner)
+
     def read(
         self, path: str, format: str | None = None, schema: dict[str, str] | None = None
     ) -> RDD[dict[str, Any]]:
@@ -159,6 +243,17 @@ class Inputs:
 
         readers = reading.read(path, format, schema)
         return RDD(Read(tuple(readers)), runner=self.runner)
+
+
+def _slices(rows: Sequence[Any], count: int) -> Iterator[Any]:
+    """Divide rows evenly."""
+    bounds = [len(rows) * i // count for i in range(count + 1)]
+    return (rows[a:b] for a, b in pairwise(bounds))
+
+
+def range_of(start: int, stop: int, step: int) -> range:
+    """The numbers of a partition."""
+    return range(start, stop, step)
 
 
 def _rows(rows: Iterable[Any]) -> Any:

@@ -6,14 +6,21 @@ from collections import deque
 from collections.abc import Callable
 from threading import Event as Flag
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from livebatch.client import Subscription
 from livebatch.clock import deadline
-from livebatch.errors import DefinitionError, EngineLost, JobFailed
+from livebatch.errors import DefinitionError, EngineLost, JobFailed, NotRunning
+from livebatch.events import EngineStatus
 from livebatch.failure import Failure, render
 from livebatch.inputs import Inputs
-from livebatch.wire import Pause, Resize, Start, Stop
+from livebatch.interval import Duration, to_millis
+from livebatch.listener import Relay, StreamingListener
+from livebatch.shared import Remember
+from livebatch.wire import Pause, Resize, Start, Status, Stop
+
+POLL = 0.02
+"""Seconds between two questions whether streams that are to stop have."""
 
 
 class Life(Inputs):
@@ -22,11 +29,58 @@ class Life(Inputs):
     _ended: Flag
     _failures: deque[Failure]
     _subscriptions: dict[str, list[Subscription]]
-    _hang_up: Callable[[], None]
+    _hang_ups: list[Callable[[], None]]
+    _gone = False
+    _active: ClassVar[Life | None] = None
 
     def start(self) -> None:
-        """Begin with the batches. Streams can be added, replaced and removed afterwards too."""
+        """Begin with the batches. Streams can be added, replaced and removed afterwards too.
+
+        Raises:
+            NotRunning: the context has been stopped.
+        """
+        if self._ended.is_set():
+            raise NotRunning("a context that has been stopped does not start again: make a new one")
         self.connection.request(Start())
+        Life._active = self
+
+    @classmethod
+    def get_active(cls) -> Self | None:
+        """Return the context that was started last in this process, if it has not been stopped.
+
+        Example:
+            >>> from livebatch import StreamingContext
+            >>> from livebatch.testing import ManualContext
+            >>> with ManualContext() as ssc:
+            ...     ssc.start()
+            ...     StreamingContext.get_active() is ssc
+            True
+        """
+        return Life._active  # type: ignore[return-value]
+
+    def remember(self, duration: Duration) -> None:
+        """Have every stream, those to come included, remember its batches at least so long.
+
+        Args:
+            duration: how long; what a stream or a name asks for itself holds if it is longer.
+
+        Example:
+            ``ssc.remember("1h")``
+        """
+        self.connection.request(Remember(to_millis(duration)))
+
+    def add_streaming_listener(self, streaming_listener: StreamingListener) -> None:
+        """Have a listener told how batches, outputs and sources get on, in a thread of this
+        process, from now on.
+
+        Args:
+            streaming_listener: see `StreamingListener`; what it raises is logged.
+
+        Example:
+            ``ssc.add_streaming_listener(PrintDelays())``
+        """
+        heard = Relay(streaming_listener).heard
+        self._hang_ups.append(self.connection.listen(heard, apart=True))
 
     def pause(self, name: str) -> None:
         """Have a named stream compute no batches from the next one on, for all clients, until
@@ -83,7 +137,9 @@ class Life(Inputs):
 
     def detach(self) -> None:
         """Leave the engine running and hang up."""
-        if self._end():
+        self._end()
+        if not self._gone:
+            self._gone = True
             self.connection.close()
 
     def _end(self) -> bool:
@@ -91,7 +147,10 @@ class Life(Inputs):
         if self._ended.is_set():
             return False
         self._ended.set()
-        self._hang_up()
+        if Life._active is self:
+            Life._active = None
+        for hang_up in self._hang_ups:
+            hang_up()
         for owner in list(self._subscriptions):
             self._unsubscribe(owner)
         return True
@@ -100,14 +159,44 @@ class Life(Inputs):
         for subscription in self._subscriptions.pop(owner, []):
             subscription.close()
 
-    def stop(self, stop_gracefully: bool = False) -> None:
-        """Stop the engine.
+    def stop(self, stop_spark_context: bool = True, stop_gracefully: bool = False) -> None:
+        """Stop. A context that was stopped does not start again.
 
         Args:
-            stop_gracefully: receive no more, but finish all that was received.
+            stop_spark_context: stop the engine, too; otherwise streams alone are stopped, and
+                batch RDDs can still be used.
+            stop_gracefully: receive no more, but finish all that was received, within at most ten
+                batch intervals.
         """
-        if self._end():
+        first = self._end()
+        if stop_spark_context and not self._gone:
+            self._gone = True
             self.connection.stop(Stop(stop_gracefully))
+        elif first:
+            self.connection.request(Stop(stop_gracefully, whole=False))
+            while self._running():
+                Flag().wait(POLL)
+
+    def _running(self) -> bool:
+        status = self.connection.request(Status())
+        assert isinstance(status, EngineStatus)
+        return status.running
+
+    def await_termination_or_timeout(self, timeout: float) -> bool:
+        """Wait until the context is stopped, but at most so many seconds; return whether it was.
+
+        Raises:
+            JobFailed: a batch failed; later batches still run.
+            EngineLost: the engine is gone.
+
+        Example:
+            >>> from livebatch.testing import ManualContext
+            >>> with ManualContext() as ssc:
+            ...     ssc.start()
+            ...     ssc.await_termination_or_timeout(0)
+            False
+        """
+        return self.await_termination(timeout)
 
     def await_termination(self, timeout: float | None = None) -> bool:
         """Wait until the context is stopped.

@@ -13,8 +13,9 @@ from typing import Any
 
 from livebatch.closures import Builtin, builtin
 from livebatch.errors import DefinitionError
+from livebatch.filesystems import is_compressed
 from livebatch.sources.columns import Columns, written
-from livebatch.sources.files import is_compressed, read_lines
+from livebatch.sources.files import check_length, read_lines, read_records
 from livebatch.sources.formats import format_named, format_of, parquet_file
 from livebatch.sources.lines import check_encoding
 from livebatch.sources.paths import Found, find
@@ -144,3 +145,14 @@ def _bounds(sizes: Sequence[int]) -> list[int]:
             filled = 0
         filled += size
     return [*bounds, len(sizes)]
+
+
+def binary_records(path: str | Path, record_length: int) -> list[Builtin]:
+    """Return a reader of records for each file of a path.
+
+    Raises:
+        SourceError: there is no such file.
+        DefinitionError: the length is not a whole number of at least 1.
+    """
+    length = check_length(record_length)
+    return [builtin(read_records, found.path, length) for found in find(path)]

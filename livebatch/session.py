@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from math import inf
 from threading import Event as Flag
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import livebatch.operators  # noqa: F401  (streams get their methods)
 from livebatch.batchrun import BatchRuns
@@ -19,7 +19,7 @@ from livebatch.errors import ClosureError, DefinitionError, NotRunning
 from livebatch.events import Batch, Batches, BatchFailed, EngineStatus, Event, Explained, TaskRuns
 from livebatch.explain import debug_text, explained
 from livebatch.failure import Failure, describe
-from livebatch.graph import NodeRecord, Output, records
+from livebatch.graph import Output, records
 from livebatch.indriver import DriverContext
 from livebatch.interval import Duration, Millis, to_millis
 from livebatch.launch import EngineKind, attach, connect
@@ -94,11 +94,11 @@ class StreamingContext(Life, BatchRuns):
         self.streams: dict[str, DStream[Any]] = {}
         self.write: Callable[[str], None] = print
         self._owner = ""
-        self._waiting: list[tuple[tuple[NodeRecord, ...], Output]] = []
+        self._waiting: list[tuple[DStream[Any], Output]] = []
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._failures: deque[Failure] = deque(maxlen=FAILURES)
         self._ended = Flag()
-        self._hang_up = self.connection.listen(self._heard)
+        self._hang_ups = [self.connection.listen(self._heard)]
 
     @classmethod
     def attach(cls, name: str | None = None) -> StreamingContext:
@@ -123,14 +123,22 @@ class StreamingContext(Life, BatchRuns):
 
     # -- combinations -------------------------------------------------------------------------
 
-    def union(self, *dstreams: DStream[Any]) -> DStream[Any]:
-        """Return a stream of the records of all these streams.
+    @overload
+    def union(self, *dstreams: DStream[Any]) -> DStream[Any]: ...
+
+    @overload
+    def union(self, *dstreams: RDD[Any]) -> RDD[Any]: ...
+
+    def union(self, *dstreams: Any) -> Any:
+        """Return a stream of the records of all these streams; or an RDD of the rows of RDDs.
 
         Raises:
             DefinitionError: there are none, or their slides differ.
         """
+        if any(isinstance(one, RDD) for one in dstreams):
+            return dstreams[0].union(*dstreams[1:])
         same_slide(dstreams, "union")
-        return dstreams[0].union(*dstreams[1:])  # type: ignore[no-any-return]
+        return dstreams[0].union(*dstreams[1:])
 
     def transform(
         self, dstreams: Sequence[DStream[Any]], transform_func: Callable[..., RDD[Any]]
@@ -291,20 +299,31 @@ class StreamingContext(Life, BatchRuns):
         assert isinstance(reply, Batches)
         return [batch_rdd(batch, self.runner) for batch in reply.batches]
 
-    def _define(self, stream: DStream[Any], output: Output) -> None:
-        nodes = () if output.stream[0] == "@" else tuple(records(stream))
-        definition = (nodes, output)
-        if self._owner and output.name is None:  # goes with the named stream of the cell
-            self._waiting.append(definition)
-        else:
-            self._send([definition])
+    def amend(self, stream: DStream[Any]) -> None:
+        """Take note that a stream is to be kept otherwise than when it was made; if it runs, from
+        the next batch on.
 
-    def _send(self, definitions: list[tuple[tuple[NodeRecord, ...], Output]]) -> None:
+        Raises:
+            DefinitionError: another client has defined it.
+        """
+        if not stream.params:
+            raise DefinitionError(f"{stream.name} was defined elsewhere: have it kept there")
+        if not self._owner:  # a cell's streams are defined when it ends
+            self.connection.request(Define(tuple(records(stream)), ()))
+
+    def _define(self, stream: DStream[Any], output: Output) -> None:
+        if self._owner and output.name is None:  # goes with the named stream of the cell
+            self._waiting.append((stream, output))
+        else:
+            self._send([(stream, output)])
+
+    def _send(self, definitions: list[tuple[DStream[Any], Output]]) -> None:
         """Define streams and outputs, with those that have waited for them, all at once."""
         together = [*self._waiting, *definitions]
         self._waiting = []
         if together:
-            nodes = {node.id: node for nodes, _ in together for node in nodes}
+            made = [records(stream) for stream, output in together if output.stream[0] != "@"]
+            nodes = {node.id: node for nodes in made for node in nodes}
             outputs = tuple(output for _, output in together)
             self.connection.request(Define(tuple(nodes.values()), outputs))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from keyword import iskeyword
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, Ty
 
 import pyarrow as pa
 
-from livebatch.closures import Function
+from livebatch.closures import Builtin, Code, Function, rebound
 from livebatch.errors import ClosureError, DefinitionError, NotRunning
 from livebatch.interval import Duration, Millis, format_millis, to_millis
 from livebatch.pauses import Pauses
@@ -31,6 +31,9 @@ class Context(Protocol):
 
     def add_output(self, stream: DStream[Any], function: Function) -> None:
         """Have a function called with every batch of a stream, in the driver process."""
+
+    def amend(self, stream: DStream[Any]) -> None:
+        """Take note that a stream is to be kept otherwise than when it was made."""
 
     def explain(self, stream: DStream[Any]) -> str:
         """Return how a stream is computed, as text."""
@@ -93,6 +96,7 @@ class DStream(Generic[T]):
         self.context: Context | None = next((p.context for p in parents if p.context), None)
         self.runner: JobRunner | None = None
         self.persisted = self.cuts_lineage
+        self.checkpoint_every: Millis | None = None
         self.zero: Millis = 0
         self.start: Millis = 0
         self.remember: Millis = slide
@@ -129,9 +133,8 @@ class DStream(Generic[T]):
                 rdd = RDD(Unioned(), [rdd])
             rdd.id = f"{self.id}@{time}"
             rdd.persisted = rdd.persisted or self.persisted
-            rdd.cuts_lineage = self.cuts_lineage and not (
-                (time - self.start) % self.checkpoint_interval
-            )
+            interval = self.checkpoint_interval
+            rdd.cuts_lineage = interval is not None and not (time - self.start) % interval
             self.generated[time] = rdd
         return rdd
 
@@ -152,14 +155,17 @@ class DStream(Generic[T]):
         return max((t for t in self.generated if t < time), default=None)
 
     @property
-    def checkpoint_interval(self) -> Millis:
-        """How often lineage is cut: the slide times ceil(10 s / slide), as in Spark."""
-        return self.slide * -(-10_000 // self.slide)
+    def checkpoint_interval(self) -> Millis | None:
+        """How often lineage is cut; if it must be and nobody has said: the slide times
+        ceil(10 s / slide), as in Spark. None: never."""
+        if self.checkpoint_every is None and self.cuts_lineage:
+            return self.slide * -(-10_000 // self.slide)
+        return self.checkpoint_every
 
     def started(self, zero: Millis, start: Millis) -> None:
         """Take part in a running graph from ``start`` on."""
         self.zero, self.start = zero, start
-        self.remember_for(2 * self.checkpoint_interval if self.cuts_lineage else self.slide)
+        self.remember_for(2 * (self.checkpoint_interval or 0) or self.slide)
 
     def remember_for(self, duration: Millis) -> None:
         """Keep batches at least so long, and the parents' as long as that needs."""
@@ -179,6 +185,12 @@ class DStream(Generic[T]):
         if self.cuts_lineage and not any(isinstance(rdd.operation, Stored) for rdd in recent):
             del old[-1:]  # the next batch goes on from it, however long ago it was
         return [self.generated.pop(t) for t in old]
+
+    def rebind(self, newest: Mapping[str, Code]) -> None:
+        """Have its functions see the values that broadcast variables have now."""
+        for name, value in list(vars(self).items()):
+            if isinstance(value, (Code, Builtin, tuple)) and name != "parents":
+                setattr(self, name, rebound(value, newest))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or self.id}>"
@@ -243,6 +255,15 @@ def lift(stream: DStream[Any], method: str, *args: Any) -> Lifted[Any]:
     return Lifted([stream], stream.slide, method, *args)
 
 
+def lift_two(stream: DStream[Any], other: DStream[Any], method: str, *args: Any) -> Lifted[Any]:
+    """Return the stream that has an RDD method applied to each batch with the other's of that time.
+
+    Raises:
+        DefinitionError: the streams have different slides.
+    """
+    return Lifted([stream, other], same_slide([stream, other], method), method, *args)
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -278,11 +299,16 @@ def same_slide(streams: Iterable[DStream[Any]], what: str) -> Millis:
     Raises:
         DefinitionError: there are none, or they differ.
     """
-    slides = {stream.slide for stream in streams}
-    if len(slides) != 1:
-        found = ", ".join(f"{slide}ms" for slide in sorted(slides)) or "no streams"
-        raise DefinitionError(f"{what} needs streams of one slide, not {found}")
-    return slides.pop()
+    slides = sorted({stream.slide for stream in streams})
+    if not slides:
+        raise DefinitionError(f"{what} needs streams of one slide, not no streams")
+    if len(slides) > 1:
+        found, slowest = ", ".join(map(format_millis, slides)), format_millis(slides[-1])
+        raise DefinitionError(
+            f"{what} needs streams of one slide, not {found}, for it puts together batches of one "
+            f'time: bring the faster to the slower\'s with .window("{slowest}", "{slowest}")'
+        )
+    return slides[0]
 
 
 def slide_of(stream: DStream[Any], duration: Duration | None, what: str) -> Millis:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeAlias
 import msgspec
 
 from livebatch import errors
+from livebatch.accumulator import Piece
 from livebatch.block import BlockRef
 from livebatch.closures import Function
 from livebatch.errors import EngineError, JobFailed, LivebatchError
@@ -25,6 +26,8 @@ from livebatch.graph import NodeRecord, Output
 from livebatch.interval import Millis
 from livebatch.rdd import Lineage
 from livebatch.rdd.operation import AnyOperation, Shuffled
+from livebatch.shared import SharedRequest
+from livebatch.taskcontext import Attempt
 
 # -- tasks -----------------------------------------------------------------------------------
 
@@ -65,12 +68,14 @@ class Task(Message, frozen=True):
         steps: what it computes, in order; the last is the result.
         purpose: what becomes of the rows.
         strict: fail at the first record that a function raises on.
+        attempt: what user code may know of it.
     """
 
     id: str
     steps: tuple[Step, ...]
     purpose: Purpose
     strict: bool = False
+    attempt: Attempt = Attempt(0, 0, 0)
 
 
 class Done(Message, frozen=True):
@@ -83,6 +88,7 @@ class Done(Message, frozen=True):
         rows: how many rows it read from blocks, about.
         seconds: how long it ran.
         output: what user code printed and logged meanwhile.
+        added: what it added to accumulators, by their ids.
     """
 
     carries_code: ClassVar[bool] = False
@@ -93,6 +99,7 @@ class Done(Message, frozen=True):
     rows: int = 0
     seconds: float = 0.0
     output: str = ""
+    added: dict[str, Piece] = msgspec.field(default_factory=dict)
 
 
 class Failed(Message, frozen=True):
@@ -118,13 +125,19 @@ Outcome: TypeAlias = Done | Failed | Lost
 
 
 class Call(Message, frozen=True):
-    """Call a function on RDDs. ``wants_rdd``: it is a transform, and gives one back."""
+    """Call a function on RDDs.
+
+    Attributes:
+        wants_rdd: it is a transform, and gives one back.
+        wants_value: it gives back a value that can travel.
+    """
 
     id: str
     function: Function
     time: Millis
     rdds: tuple[Lineage, ...]
     wants_rdd: bool
+    wants_value: bool = False
 
 
 class Returned(Message, frozen=True):
@@ -133,6 +146,7 @@ class Returned(Message, frozen=True):
     call: str
     rdd: Lineage | None = None
     said: str = ""
+    value: Any = None
 
 
 class Raised(Message, frozen=True):
@@ -210,9 +224,15 @@ class Start(Message, frozen=True):
 
 
 class Stop(Message, frozen=True):
-    """Stop the engine; ``graceful``: after all that was received has been processed."""
+    """Stop the engine.
+
+    Attributes:
+        graceful: after all that was received has been processed.
+        whole: the engine itself; otherwise its streams alone, so that batch RDDs go on.
+    """
 
     graceful: bool = False
+    whole: bool = True
 
 
 class Pause(Message, frozen=True):
@@ -235,12 +255,13 @@ class Resize(Message, frozen=True):
 
 
 class RunJob(Message, frozen=True):
-    """Apply an action to partitions of an RDD (none named: all)."""
+    """Apply an action to partitions of an RDD (none named: all); ``time``: as part of a batch."""
 
     id: str
     lineage: Lineage
     action: Function
     splits: tuple[int, ...] | None = None
+    time: Millis | None = None
 
 
 class CancelJob(Message, frozen=True):
@@ -376,7 +397,7 @@ AnyMessage: TypeAlias = (
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
     | KeepCode | SendAgain | Pause | Explain | Explained | Resize | Release | AskProgress
     | KeepRDD | Kept | Offer | BeginRun | RunNext | EndRun | Status | AskTasks | TaskRuns | Ok
-    | Answers | Refused | Event | EngineStatus | Batches
+    | SharedRequest | Answers | Refused | Event | EngineStatus | Batches
 )  # fmt: skip
 
 

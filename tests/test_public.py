@@ -28,11 +28,18 @@ def public(kind: type[Any]) -> Iterator[tuple[str, Callable[..., Any]]]:
 def test_the_public_names() -> None:
     assert livebatch.__all__ == [
         "RDD",
+        "Accumulator",
+        "AccumulatorParam",
+        "Broadcast",
         "DStream",
         "LivebatchError",
         "Result",
+        "StatCounter",
+        "StorageLevel",
         "StreamingContext",
         "Tagged",
+        "StreamingListener",
+        "TaskContext",
         "__version__",
         "connect",
         "dashboard",

@@ -12,25 +12,27 @@ from livebatch.block import BlockRef
 from livebatch.clock import Clock
 from livebatch.closures import digests
 from livebatch.engine.allocation import Allocator, ids_of
+from livebatch.engine.batches import Batches, inputs_at
+from livebatch.engine.broadcasts import Broadcasts
 from livebatch.engine.config import Config, PlanOnly
 from livebatch.engine.driver import Driver
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.faults import Faults
 from livebatch.engine.jobs import Job, Jobs
-from livebatch.engine.log import Allocated, BatchLog, NotSettled, Settled
-from livebatch.engine.progress import Progress, blocks_of, settled_batch
+from livebatch.engine.log import BatchLog
+from livebatch.engine.progress import Progress, blocks_of, own_blocks, settled_batch
 from livebatch.engine.relief import relieve
 from livebatch.engine.report import stream_status
 from livebatch.engine.scheduler import JobDone
 from livebatch.errors import NotRunning
 from livebatch.events import (
-    BatchFailed,
     BatchSettled,
     Event,
     Explained,
     SourceChanged,
     SourceState,
     StageCost,
+    StreamingStarted,
     StreamPaused,
     StreamRemoved,
     StreamStatus,
@@ -79,13 +81,14 @@ class Engine:
         # Fixed when the engine starts: states and windows stay divided as they are.
         self.runner = PlanOnly(executor.slots)
         self.jobs = jobs or Jobs(executor, driver, lambda rdd: rdd.cuts_lineage)
+        self.broadcasts = Broadcasts(self.graph, self.jobs, executor, publish)
         self.allocator = Allocator(self.runner)
         self._faults = Faults(self.graph, self.allocator, executor.store)
         self.tick: Millis | None = None
+        self._halted = False
         self._publish, self._receivers = publish, receivers
         self._progress: dict[str, Progress] = {}
-        self._open: dict[Millis, int] = {}
-        self._failed: set[Millis] = set()
+        self._batches = Batches(clock, log, publish)
         self._condemned: list[RDD[Any]] = []
         self._costs: dict[str, StageCost] = {}
         self._source_states: dict[str, SourceState] = {}
@@ -101,7 +104,8 @@ class Engine:
         for node in nodes:
             if node.kind == Input.__name__:
                 self.allocator.check(*node.params)
-        self.graph.add(nodes, outputs, self._now())
+        self.graph.add(nodes, outputs, self.now)
+        self.broadcasts.bind()
         self._graph_changed()
 
     def remove(self, name: str) -> None:
@@ -121,7 +125,7 @@ class Engine:
         Raises:
             NotRunning: there is no such stream.
         """
-        if self.graph.pause(name, paused, self._now()):
+        if self.graph.pause(name, paused, self.now):
             self._publish(StreamPaused(name, paused))
 
     def discard(self, output: str) -> None:
@@ -152,21 +156,34 @@ class Engine:
     def _drop_output(self, id: str) -> None:
         progress = self._progress.pop(id)
         for job in progress.queue:
-            self._close(job.time)
+            self._batches.close(job.time)
         if progress.current is not None:
             self.jobs.cancel(_job_id(progress.current))
-            self._close(progress.current.time)
+            self._batches.close(progress.current.time)
 
     # -- time --------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin: the first batch is at the next multiple of the interval."""
+        """Begin: the first batch is at the next multiple of the interval.
+
+        Raises:
+            NotRunning: it has been halted.
+        """
         if self.tick is not None:
             return
+        if self._halted:
+            raise NotRunning("streams that have been stopped do not start again")
         zero = self.clock.now() // self.config.batch * self.config.batch
         self.graph.start(zero)
         self.tick = zero + self.config.batch
         self._graph_changed()
+        self._publish(StreamingStarted(self.clock.now()))
+
+    def halt(self) -> None:
+        """Begin no more batches; what has begun is finished."""
+        self.tick, self._halted = None, True
+        if self._receivers is not None:
+            self._receivers.keep_only([])
 
     def wait(self) -> float:
         """Return how many seconds there are until the next tick."""
@@ -192,7 +209,8 @@ class Engine:
         self.executor.resize(workers)
         self.jobs.slots_changed()
 
-    def _now(self) -> Millis:
+    @property
+    def now(self) -> Millis:
         """Return the time of the last batch that has begun."""
         return self.clock.now() if self.tick is None else self.tick - self.config.batch
 
@@ -206,18 +224,19 @@ class Engine:
                 self.jobs.delete(blocks_of(rdd))
             else:
                 node.allocated[time] = rdd
-        made = {n.id: ids_of(n.allocated[time]) for n in inputs if time in n.allocated}
-        self.log.append(Allocated(time, self.graph.version, made))
+        made = inputs_at(inputs, time)
+        self._batches.allocated(time, self.graph.version, {id: ids_of(r) for id, r in made.items()})
         for node in inputs:
             node.rdd_at(time)
         jobs = self.graph.jobs_at(time)
-        self._open[time] = len(jobs) + 1
+        self._batches.begin(time, len(jobs), made)
         for job in jobs:
             progress = self._progress[job.output.id]
             progress.queue.append(job)
             self._next(progress)
-        self._close(time)
+        self._batches.close(time)
         self._forget()
+        self.broadcasts.begin(time)
 
     def _allocate(self, node: Input[Any], time: Millis) -> RDD[Any]:
         try:
@@ -235,10 +254,10 @@ class Engine:
         id, function = _job_id(job), job.output.function
         if function is None:
             strict, urgency = self.config.strict, (self.config.urgency, job.time)
-            begun = partial(progress.begin, self.clock)
+            begun = partial(self._batches.work_begins, progress, job)
             self.jobs.run(Job(id, job.rdd, None, settled, failed, None, urgency, strict, begun))
             return
-        progress.begin(self.clock)
+        self._batches.work_begins(progress, job)
         self.jobs.call(
             id,
             function,
@@ -250,23 +269,22 @@ class Engine:
 
     def _settled(self, progress: Progress, job: OutputJob, done: JobDone) -> None:
         self._costs.update(done.costs)
-        batch = settled_batch(job, done, progress.begin(self.clock), self.clock.now())
+        self._batches.made(job, done.costs)
+        begun = self._batches.work_begins(progress, job)
+        batch = settled_batch(job, done, begun, self.clock.now())
         progress.finished(batch, job.rdd)
         self._faults.feed(done, job.time)
         self._publish(BatchSettled(batch))
-        self._close(job.time)
+        self._batches.close(job.time)
         self._next(progress)
 
     def _not_settled(
         self, progress: Progress, job: OutputJob, failure: Failure, printed: str
     ) -> None:
         progress.failed(f"{failure.kind}: {failure.message}")
-        self._failed.add(job.time)
-        self.log.append(NotSettled(job.time, job.output.id, progress.error or ""))
         self._give_up_states(progress, job.time)
-        name = job.output.name or job.output.owner or None
-        self._publish(BatchFailed(job.output.id, name, job.time, failure, printed))
-        self._close(job.time)
+        self._batches.failed(job, failure, printed)
+        self._batches.close(job.time)
         self._next(progress)
 
     def _give_up_states(self, progress: Progress, time: Millis) -> None:
@@ -281,29 +299,23 @@ class Engine:
                 continue
             del node.generated[time]
 
-    def _close(self, time: Millis) -> None:
-        """One thing less to do for a batch; after the last it has settled."""
-        self._open[time] -= 1
-        if not self._open[time]:
-            del self._open[time]
-            if time in self._failed:
-                self._failed.discard(time)
-            else:
-                self.log.append(Settled(time))
-
     def _forget(self) -> None:
         """Drop what is no longer remembered; blocks go when no job needs them any more."""
-        now = self._now()
+        now = self.now
         self._condemned += self.graph.forget_before(now)
         for progress in self._progress.values():
-            progress.forget_before(now)
+            progress.forget_before(now, self.graph.least)
         needed = self._needed() if self._condemned else set()
         for rdd in self._condemned:
             if rdd.id not in needed:
-                self.jobs.delete(_own_blocks(rdd))
+                self.jobs.delete(own_blocks(rdd))
         self._condemned = [rdd for rdd in self._condemned if rdd.id in needed]
         kept = [item for p in self._progress.values() for item in list(p.settled)[:-1]]
         relieve(self.executor.store, [batch for batch, _ in kept])
+
+        unfinished = [job.time for p in self._progress.values() for job in p.unfinished()]
+        longest = max((node.remember for node in self.graph.nodes.values()), default=0)
+        self.jobs.accumulators.forget_before(min([now, *unfinished]) - longest)
 
     def _needed(self) -> set[str]:
         """Return the ids of all RDDs that the jobs to be done come from, and of the newest batches,
@@ -337,9 +349,10 @@ class Engine:
         known = [rdd for node in nodes for rdd in node.held()]
         known += [*self.jobs.rdds(), *self.allocator.waiting()]
         known += [job.rdd for p in self._progress.values() for job in p.unfinished()]
-        params = [node.params for node in nodes]
-        outputs = self.graph.outputs.values()
-        return set(digests([*operations(known), *params, *outputs, *self.jobs.under_way()]))
+        waiting = [job.output for p in self._progress.values() for job in p.unfinished()]
+        code = [*(node.params for node in nodes), *self.graph.outputs.values(), *waiting]
+        code += [*self.jobs.under_way(), *self.broadcasts.code()]
+        return set(digests([*operations(known), *code]))
 
     # -- questions ---------------------------------------------------------------------------
 
@@ -388,11 +401,3 @@ class Engine:
 
 def _job_id(job: OutputJob) -> str:
     return f"{job.output.id}@{job.time}"
-
-
-def _own_blocks(rdd: RDD[Any]) -> list[BlockRef]:
-    """Return the blocks that were written for a stream's batch (not those of other streams that
-    it passes on)."""
-    owner = rdd.id.partition("@")[0]
-    prefixes = (f"{owner}@", f"{owner}-")
-    return [block for block in blocks_of(rdd) if block.id.startswith(prefixes)]

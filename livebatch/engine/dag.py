@@ -12,6 +12,7 @@ from typing import Any
 
 from livebatch.block import BlockRef
 from livebatch.closures import Function
+from livebatch.interval import Millis
 from livebatch.rdd import RDD, ancestors
 from livebatch.rdd.operation import Deferred, Shuffled, Stored
 from livebatch.wire import Answer, Divide, Keep, Purpose, Step, Task
@@ -27,6 +28,7 @@ class Stage:
         purpose: what becomes of the rows.
         splits: which partitions.
         parents: stages whose blocks it reads.
+        time: of the batch it belongs to, if it does to one.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Stage:
     purpose: Purpose
     splits: tuple[int, ...]
     parents: tuple[str, ...]
+    time: Millis | None = None
 
 
 Outputs = Mapping[str, Sequence[BlockRef]]
@@ -54,18 +57,26 @@ def plan_keep(rdd: RDD[Any]) -> list[Stage]:
     """Return the stages that keep an RDD, parents first; none if it lies in blocks already."""
     _know_partitions(rdd)
     stages: dict[str, Stage] = {}
-    _keep(rdd, stages)
+    _keep(rdd, stages, None)
     return list(stages.values())
 
 
 def plan_answer(
-    job: str, rdd: RDD[Any], action: Function, splits: Sequence[int] | None = None
+    job: str,
+    rdd: RDD[Any],
+    action: Function,
+    splits: Sequence[int] | None = None,
+    time: Millis | None = None,
 ) -> list[Stage]:
-    """Return the stages of an action, parents first; the last gives its results."""
+    """Return the stages of an action, parents first; the last gives its results.
+
+    Args:
+        time: of the batch that asks for it, if one does.
+    """
     _know_partitions(rdd)
     stages: dict[str, Stage] = {}
     chosen = tuple(range(rdd.num_partitions) if splits is None else splits)
-    stages[job] = Stage(job, rdd, Answer(action), chosen, _inputs(rdd, stages))
+    stages[job] = Stage(job, rdd, Answer(action), chosen, _inputs(rdd, stages, time), time)
     return list(stages.values())
 
 
@@ -89,47 +100,51 @@ def deferred(rdd: RDD[Any]) -> list[RDD[Any]]:
     return found
 
 
-def _keep(rdd: RDD[Any], stages: dict[str, Stage]) -> str | None:
+def _keep(rdd: RDD[Any], stages: dict[str, Stage], time: Millis | None) -> str | None:
     if isinstance(rdd.operation, Stored):
         return None
-    id = keep_id(rdd)
+    id, time = keep_id(rdd), rdd.batch_time or time
     if id not in stages:
-        parents = _parents(rdd, stages)
-        stages[id] = Stage(id, rdd, Keep(), tuple(range(rdd.num_partitions)), parents)
+        parents = _parents(rdd, stages, time)
+        stages[id] = Stage(id, rdd, Keep(), tuple(range(rdd.num_partitions)), parents, time)
     return id
 
 
-def _divide(shuffled: RDD[Any], operation: Shuffled, stages: dict[str, Stage]) -> str:
+def _divide(
+    shuffled: RDD[Any], operation: Shuffled, stages: dict[str, Stage], time: Millis | None
+) -> str:
     id, source = divide_id(shuffled), shuffled.parents[0]
     if id not in stages:
         splits = tuple(range(source.num_partitions))
-        stages[id] = Stage(id, source, Divide(operation), splits, _inputs(source, stages))
+        inputs = _inputs(source, stages, time)
+        stages[id] = Stage(id, source, Divide(operation), splits, inputs, time)
     return id
 
 
-def _inputs(rdd: RDD[Any], stages: dict[str, Stage]) -> tuple[str, ...]:
+def _inputs(rdd: RDD[Any], stages: dict[str, Stage], time: Millis | None) -> tuple[str, ...]:
     """Plan what must be there before the rows of an RDD can be read or computed."""
     if not rdd.persisted:
-        return _parents(rdd, stages)
-    kept = _keep(rdd, stages)
+        return _parents(rdd, stages, time)
+    kept = _keep(rdd, stages, time)
     return (kept,) if kept else ()
 
 
-def _parents(rdd: RDD[Any], stages: dict[str, Stage]) -> tuple[str, ...]:
+def _parents(rdd: RDD[Any], stages: dict[str, Stage], time: Millis | None) -> tuple[str, ...]:
     """Plan, and return the ids of, the stages that computing an RDD reads from."""
     found: dict[str, None] = {}
-    stack, seen = [rdd], {rdd.id}
+    stack, seen = [(rdd, time)], {rdd.id}
     while stack:
-        node = stack.pop()
+        node, above = stack.pop()
+        time = node.batch_time or above
         if node is not rdd and node.persisted:
-            if id := _keep(node, stages):
+            if id := _keep(node, stages, time):
                 found[id] = None
             continue
         if isinstance(node.operation, Shuffled) and not node.operation.is_narrow(node.parents):
-            found[_divide(node, node.operation, stages)] = None
+            found[_divide(node, node.operation, stages, time)] = None
             continue
-        fresh = [parent for parent in reversed(node.parents) if parent.id not in seen]
-        seen.update(parent.id for parent in fresh)
+        fresh = [(parent, time) for parent in reversed(node.parents) if parent.id not in seen]
+        seen.update(parent.id for parent, _ in fresh)
         stack.extend(fresh)
     return tuple(found)
 

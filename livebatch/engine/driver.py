@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
+from livebatch.accumulator import Home, at_home
 from livebatch.closures import load
 from livebatch.errors import DefinitionError
 from livebatch.failure import describe
 from livebatch.rdd import RDD, JobRunner, from_lineage, to_lineage
 from livebatch.rdd.calling import calling
+from livebatch.taskcontext import part_of_batch
 from livebatch.wire import Call, CallOutcome, Raised, Returned
 
 
@@ -29,12 +31,18 @@ class Driver(Protocol):
         """Stop everything that was started."""
 
 
-def carry_out(call: Call, runner: JobRunner) -> CallOutcome:
+class CallRunner(JobRunner, Home, Protocol):
+    """What functions on RDDs need of the engine: jobs, and accumulators."""
+
+
+def carry_out(call: Call, runner: CallRunner) -> CallOutcome:
     """Make a call here and now; its RDDs' actions go to ``runner``."""
     try:
         rdds = [from_lineage(lineage, runner) for lineage in call.rdds]
-        with calling(call.id, runner) as this:
+        with at_home(runner), part_of_batch(call.time), calling(call.id, runner) as this:
             result = load(call.function)(call.time, *rdds)
+        if call.wants_value:
+            return Returned(call.id, value=result)
         if not call.wants_rdd:
             return Returned(call.id)
         if not isinstance(result, RDD):
@@ -50,7 +58,7 @@ class InlineDriver:
     """Makes calls in the calling thread, one a poll."""
 
     def __init__(self) -> None:
-        self.runner: JobRunner | None = None
+        self.runner: CallRunner | None = None
         self._calls: deque[Call] = deque()
 
     def submit(self, call: Call) -> None:

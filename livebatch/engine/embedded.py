@@ -8,14 +8,13 @@ from collections.abc import Callable
 from livebatch.clock import Clock, ManualClock, deadline
 from livebatch.engine.config import Config
 from livebatch.engine.core import Engine
-from livebatch.engine.driver import InlineDriver
+from livebatch.engine.driver import CallRunner, InlineDriver
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.executors.inline import InlineExecutor
 from livebatch.engine.log import BatchLog, MemoryLog
 from livebatch.engine.service import Service
 from livebatch.errors import EngineError
 from livebatch.events import Event, Message
-from livebatch.rdd import JobRunner
 from livebatch.wire import Stop, checked
 
 PATIENCE = 60.0
@@ -54,9 +53,9 @@ class Stepped:
         self.engine = Engine(
             config, self.clock, self.executor, self.driver, self.log, self._events.append
         )
-        self._service = Service(self.engine, lambda graceful: None)
+        self._service = Service(self.engine, self._halt)
 
-    def serve_driver(self, runner: JobRunner) -> None:
+    def serve_driver(self, runner: CallRunner) -> None:
         """Have the driver's functions use this runner for their RDDs' actions."""
         self.driver.runner = runner
 
@@ -89,6 +88,9 @@ class Stepped:
         """Close what this has made itself."""
         for made in self._made:
             made.close()
+
+    def _halt(self, request: Stop) -> None:
+        self.engine.halt()
 
     def close(self) -> None:
         """There is nothing to hang up."""

@@ -4,11 +4,14 @@ stages, runs them, and plans again without a block that was lost."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
+from livebatch.accumulator import Piece, merged
 from livebatch.block import BlockRef
-from livebatch.closures import Function
+from livebatch.closures import Function, builtin
+from livebatch.engine.accumulators import Accumulators
 from livebatch.engine.dag import Stage, deferred, plan_answer, plan_keep
 from livebatch.engine.driver import Driver
 from livebatch.engine.executors.base import Executor
@@ -24,9 +27,11 @@ from livebatch.engine.scheduler import (
     Release,
     Scheduler,
     SlotsChanged,
+    StageAdded,
     StageKept,
 )
 from livebatch.failure import Failure, describe
+from livebatch.interval import Millis
 from livebatch.rdd import RDD, ancestors, from_lineage, to_lineage
 from livebatch.rdd.operation import Deferred, Stored, Unioned
 from livebatch.wire import Call, CallOutcome, Raised, Task
@@ -43,7 +48,9 @@ class Job:
         splits: which partitions; None: all.
         done, failed: called once, one of them; ``failed`` with what was printed, too.
         begun: called when work on it begins; again if it has to be planned again.
+        time: of the batch that asks for it, if one does.
         said: by the transforms that it waited for.
+        stages: those it was planned to have, in all plans.
     """
 
     id: str
@@ -55,14 +62,16 @@ class Job:
     urgency: tuple[int, ...] = ()
     strict: bool = False
     begun: Callable[[], object] = lambda: None
+    time: Millis | None = None
     replans: int = 0
     said: str = ""
+    stages: set[str] = field(default_factory=set)
 
 
 @dataclass
 class _Call:
     message: Call
-    done: Callable[[RDD[Any] | None], None]
+    done: Callable[[Any], None]
     failed: Callable[[Failure], None]
     known: dict[str, RDD[Any]]
 
@@ -90,6 +99,8 @@ class Jobs:
         self._calls: dict[str, _Call] = {}
         self._tasks: dict[str, Task] = {}
         self._waiting: dict[str, list[Job]] = {}
+        self._merges = count(1)
+        self.accumulators = Accumulators(self._merge)
         self.slots_changed()
 
     def slots_changed(self) -> None:
@@ -114,7 +125,7 @@ class Jobs:
         """Return all that functions of the user's are needed for: actions, tasks and calls."""
         actions = [job.action for job in self._jobs.values() if job.action is not None]
         calls = [call.message for call in self._calls.values()]
-        return [*actions, *calls, *self._tasks.values()]
+        return [*actions, *calls, *self._tasks.values(), *self.accumulators.params()]
 
     def run(self, job: Job) -> None:
         """Start a job."""
@@ -135,19 +146,28 @@ class Jobs:
         function: Function,
         time: int,
         rdds: Sequence[RDD[Any]],
-        done: Callable[[RDD[Any] | None], None],
+        done: Callable[[Any], None],
         failed: Callable[[Failure], None],
         wants_rdd: bool = False,
+        wants_value: bool = False,
     ) -> None:
         """Have a function on RDDs called in the driver."""
         known = {node.id: node for rdd in rdds for node in ancestors(rdd)}
-        message = Call(id, function, time, tuple(map(to_lineage, rdds)), wants_rdd)
+        message = Call(id, function, time, tuple(map(to_lineage, rdds)), wants_rdd, wants_value)
         self._calls[id] = _Call(message, done, failed, known)
         self.driver.submit(message)
 
+    def _merge(
+        self, param: Function, pieces: Sequence[Piece], done: Callable[[Piece | None], None]
+    ) -> None:
+        function = builtin(merged, param, list(pieces))
+        id = f"sum{next(self._merges)}"
+        self.call(id, function, 0, [], done, lambda _: done(None), wants_value=True)
+
     def cancel(self, id: str) -> None:
         """Forget a job or a call; neither of its callbacks is called."""
-        if self._jobs.pop(id, None) is not None:
+        if id in self._jobs:
+            self._ended(id)
             self._handle(JobCancelled(id))
             self._cancel_transforms()
         if self._calls.pop(id, None) is not None:
@@ -181,8 +201,7 @@ class Jobs:
         operation = rdd.operation
         assert isinstance(operation, Deferred)
 
-        def done(result: RDD[Any] | None) -> None:
-            assert result is not None
+        def done(result: RDD[Any]) -> None:
             if isinstance(result.operation, Stored) and result not in rdd.parents:
                 rdd.become(result.operation)
             else:
@@ -211,7 +230,7 @@ class Jobs:
         if isinstance(outcome, Raised):
             call.failed(outcome.failure)
         elif outcome.rdd is None:
-            call.done(None)
+            call.done(outcome.value)
         else:
             for job in self._waiting.get(outcome.call, ()):
                 job.said += outcome.said
@@ -227,6 +246,7 @@ class Jobs:
             del self._jobs[job.id]
             job.failed(describe(error), "")
             return
+        job.stages.update(stage.id for stage in stages)
         if stages:
             self._handle(JobSubmitted(job.id, stages, job.urgency, job.strict))
         else:
@@ -236,7 +256,7 @@ class Jobs:
     def _plan(self, job: Job) -> list[Stage]:
         if job.action is None:
             return plan_keep(job.rdd)
-        return plan_answer(job.id, job.rdd, job.action, job.splits)
+        return plan_answer(job.id, job.rdd, job.action, job.splits, job.time)
 
     def _handle(self, event: SchedulerEvent) -> None:
         for command in self._scheduler.handle(event):
@@ -250,12 +270,14 @@ class Jobs:
                 case StageKept():
                     rdd = command.stage.rdd
                     rdd.store(command.blocks, self._cut(rdd))
+                case StageAdded():
+                    self.accumulators.stage_done(command.stage, command.added)
                 case Release():
                     self.delete(command.blocks)
                 case JobBegun():
                     self._jobs[command.job].begun()
                 case JobDone():
-                    job = self._jobs.pop(command.job)
+                    job = self._ended(command.job)
                     job.done(replace(command, printed=job.said + command.printed))
                 case JobGivenUp():
                     self._given_up(command)
@@ -267,8 +289,12 @@ class Jobs:
             if _without(job.rdd, command.lost, every=job.replans > 1):
                 self._submit(job)
                 return
-        del self._jobs[command.job]
-        job.failed(command.failure, command.printed)
+        self._ended(command.job).failed(command.failure, command.printed)
+
+    def _ended(self, id: str) -> Job:
+        job = self._jobs.pop(id)
+        self.accumulators.job_ended(job.stages)
+        return job
 
     def delete(self, blocks: Sequence[BlockRef]) -> None:
         """Delete blocks."""

@@ -62,9 +62,15 @@ class Progress:
         self.current, self.error = None, reason
         self.failures += 1
 
-    def forget_before(self, time: Millis) -> None:
-        """Drop settled batches that are no longer kept, but not the newest."""
-        while len(self.settled) > 1 and self.settled[0][0].time <= time - self.output.retain:
+    def forget_before(self, time: Millis, least: Millis = 0) -> None:
+        """Drop settled batches that are no longer kept, but not the newest.
+
+        Args:
+            time: which it is now.
+            least: how long batches are kept in any case.
+        """
+        retain = max(self.output.retain, least)
+        while len(self.settled) > 1 and self.settled[0][0].time <= time - retain:
             self.settled.popleft()
 
     def between(self, after: Millis, until: Millis | None, limit: int | None) -> list[Batch]:
@@ -108,6 +114,14 @@ def blocks_of(rdd: RDD[Any]) -> list[BlockRef]:
     if not isinstance(rdd.operation, Stored):
         return []
     return [block for split in rdd.operation.blocks for block in split]
+
+
+def own_blocks(rdd: RDD[Any]) -> list[BlockRef]:
+    """Return the blocks that were written for a stream's batch (not those of other streams that
+    it passes on)."""
+    owner = rdd.id.partition("@")[0]
+    prefixes = (f"{owner}@", f"{owner}-")
+    return [block for block in blocks_of(rdd) if block.id.startswith(prefixes)]
 
 
 def _merged(bad: Sequence[BadRecords]) -> BadRecords | None:

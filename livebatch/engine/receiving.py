@@ -61,6 +61,7 @@ class ReceiverHost:
         wanted = {node.id: node for node in inputs if _is_push(node)}
         for id in [id for id in self._receivers if id not in wanted]:
             self._stop(self._receivers.pop(id))
+            self._changed(SourceState(id, "stopped"))
         for id, node in wanted.items():
             if id not in self._receivers:
                 self._start(Receive(id, node.source, node.options, self._interval))

@@ -8,11 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
+from livebatch.accumulator import Piece
 from livebatch.block import BlockRef
 from livebatch.engine.costs import cost_of, streams_in
 from livebatch.engine.dag import Stage, make_task
 from livebatch.events import BadRecords, StageCost
 from livebatch.failure import Failure
+from livebatch.taskcontext import Attempt
 from livebatch.wire import Done, Failed, Lost, Task
 
 MAX_LOST = 4
@@ -141,7 +145,17 @@ class JobGivenUp:
     printed: str = ""
 
 
-Command: TypeAlias = Launch | Kill | StageKept | Release | JobBegun | JobDone | JobGivenUp
+@dataclass(frozen=True)
+class StageAdded:
+    """The tasks of a stage, which is done, have added to accumulators."""
+
+    stage: Stage
+    added: tuple[Mapping[str, Piece], ...]
+
+
+Command: TypeAlias = (
+    Launch | Kill | StageKept | StageAdded | Release | JobBegun | JobDone | JobGivenUp
+)
 
 
 # -- state -----------------------------------------------------------------------------------
@@ -156,6 +170,7 @@ class _Stage:
     running: dict[str, int] = field(default_factory=dict)
     lost: dict[int, int] = field(default_factory=dict)
     streams: frozenset[str] = frozenset()
+    number: int = 0
 
     @property
     def complete(self) -> bool:
@@ -201,8 +216,7 @@ class Scheduler:
         self._stages: dict[str, _Stage] = {}
         self._jobs: dict[str, _Job] = {}
         self._running: dict[str, str] = {}
-        self._submitted = 0
-        self._launched = 0
+        self._submitted = self._planned = self._launched = 0
         self._commands: list[Command] = []
 
     @property
@@ -247,7 +261,10 @@ class Scheduler:
             if stage.id not in self._stages:
                 waits = {p for p in stage.parents if not self._is_complete(p)}
                 pending = deque(range(len(stage.splits)))
-                self._stages[stage.id] = _Stage(stage, waits, pending, streams=streams_in(stage))
+                self._planned += 1
+                self._stages[stage.id] = _Stage(
+                    stage, waits, pending, streams=streams_in(stage), number=self._planned
+                )
                 if not stage.splits:
                     self._completed(stage.id)
             elif self._stages[stage.id].running or self._stages[stage.id].done:
@@ -282,6 +299,8 @@ class Scheduler:
         if id.endswith(".keep"):
             blocks = tuple(b for i in range(len(state.done)) if (b := state.done[i].block))
             self._commands.append(StageKept(state.stage, blocks))
+        if added := tuple(done.added for done in state.done.values() if done.added):
+            self._commands.append(StageAdded(state.stage, added))
         for other in self._stages.values():
             other.waits.discard(id)
 
@@ -384,6 +403,9 @@ class Scheduler:
             self._give_up(state.stage.id, failure, "")
             return
         self._launched += 1
+        before, split = state.lost.get(index, 0), state.stage.splits[index]
+        attempt = Attempt(state.number, split, self._launched, before, state.stage.time)
+        task = replace(task, attempt=attempt)
         self._begin(state.stage.id)
         state.running[task.id] = index
         self._running[task.id] = state.stage.id

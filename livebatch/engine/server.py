@@ -34,7 +34,7 @@ from livebatch.engine.service import Service
 from livebatch.errors import NameTaken
 from livebatch.interval import Millis
 from livebatch.transport import Hub, Peer
-from livebatch.wire import AnyMessage, Hello, SendAgain, Welcome
+from livebatch.wire import AnyMessage, Hello, SendAgain, Stop, Welcome
 
 LOOK = 1.0
 """Seconds between looks at whether clients are still there."""
@@ -50,7 +50,10 @@ DRAIN_BATCHES = 10
 """A graceful stop takes at most so many batch intervals, as in Spark."""
 
 CODE_LIMIT = 200
-"""So many functions are kept before any is freed."""
+"""So many functions and values of broadcast variables are kept before any is freed."""
+
+CODE_BYTES = 64 << 20
+"""So many bytes of them are."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -90,7 +93,7 @@ class Server:
         frees_code: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        self._frees_code, self._code_limit = frees_code, CODE_LIMIT
+        self._frees_code, self._code_limit, self._code_bytes = frees_code, CODE_LIMIT, CODE_BYTES
         clean_stale()
         if any(engine.name == settings.name for engine in list_engines()):
             raise NameTaken(
@@ -123,7 +126,7 @@ class Server:
         self._service = Service(self.engine, self._stop)
         self.hub.serve("client", self._heard)
         self._stopped = Flag()
-        self._graceful = False
+        self._stop_request = Stop()
         self._clients: set[ProcessIdentity] = set()
         self.connection = ConnectionFile(
             name=settings.name,
@@ -147,13 +150,16 @@ class Server:
                 self.engine.poll(0.1)
             self.connection.write()
             ready()
-            self._loop()
-            if self._graceful:
+            while not self._loop():
+                self._stopped.clear()
                 self._drain()
+                self.engine.halt()
+            self._drain()
         finally:
             self._close()
 
-    def _loop(self) -> None:
+    def _loop(self) -> bool:
+        """Run until told to stop; return whether that is the engine itself."""
         lonely, look = deadline(self._settings.linger), Timer(LOOK)
         while not self._stopped.is_set():
             self.engine.poll(self.engine.wait())
@@ -164,10 +170,13 @@ class Server:
             if self._clients:
                 lonely = deadline(self._settings.linger)
             elif lonely.passed():
-                return
+                return True
+        return self._stop_request.whole
 
     def _drain(self) -> None:
-        """Receive no more, and process what was received."""
+        """Receive no more, and process what was received, if a graceful stop was asked for."""
+        if not self._stop_request.graceful:
+            return
         limit = deadline(DRAIN_BATCHES * self._settings.batch / 1000 + GRACE)
         self._receivers.finish()
         while not self._receivers.finished and not limit.passed():
@@ -180,16 +189,19 @@ class Server:
     def _free_code(self) -> None:
         """Free code that nothing needs any more, here and in the workers, once there is more than
         twice what was needed last."""
-        if not self._frees_code or len(codes) <= self._code_limit:
+        if not self._frees_code or (
+            len(codes) <= self._code_limit and codes.nbytes <= self._code_bytes
+        ):
             return
         used = self.engine.code_in_use() | self._service.code_in_use()
         codes.keep_only(used)
         self.hub.keep_code("worker", used)
         self.hub.keep_code("driver", used, "main")
         self._code_limit = max(CODE_LIMIT, 2 * len(used))
+        self._code_bytes = max(CODE_BYTES, 2 * codes.nbytes)
 
-    def _stop(self, graceful: bool) -> None:
-        self._graceful = graceful
+    def _stop(self, request: Stop) -> None:
+        self._stop_request = request
         self._stopped.set()
 
     def _heard(self, peer: Peer, tag: bytes, message: AnyMessage) -> None:

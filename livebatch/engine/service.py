@@ -18,6 +18,16 @@ from livebatch.events import Batches, EngineStatus, Message, TaskRuns
 from livebatch.failure import Failure
 from livebatch.rdd import RDD, Lineage, ancestors, from_lineage, operations
 from livebatch.rdd.operation import Stored
+from livebatch.shared import (
+    AddToAccumulator,
+    AskAccumulator,
+    AskBroadcast,
+    BroadcastValue,
+    DropBroadcast,
+    Remember,
+    SetAccumulator,
+    SetBroadcast,
+)
 from livebatch.wire import (
     Answers,
     AskProgress,
@@ -52,10 +62,10 @@ class Service:
     """Answers requests, each once, at once or when a job is done.
 
     Args:
-        stop: called with whether to finish what was received first.
+        stop: called with the request to.
     """
 
-    def __init__(self, engine: Engine, stop: Callable[[bool], None]) -> None:
+    def __init__(self, engine: Engine, stop: Callable[[Stop], None]) -> None:
         self._engine, self._stop = engine, stop
         self._persisted = engine.jobs.persisted
         self._runs: dict[str, Run] = {}
@@ -81,7 +91,7 @@ class Service:
             case Start():
                 engine.start()
             case Stop():
-                self._stop(request.graceful)
+                self._stop(request)
             case Offer():
                 rdds = [self._rdd(lineage) for lineage in request.rdds]
                 engine.allocator.offered(request.stream, rdds)
@@ -89,6 +99,20 @@ class Service:
                 engine.pause(request.name, request.paused)
             case Explain():
                 return engine.explain(request.name)
+            case SetBroadcast():
+                engine.broadcasts.set(request, engine.now)
+            case DropBroadcast():
+                engine.broadcasts.drop(request.id, request.destroy)
+            case AskBroadcast():
+                return BroadcastValue(engine.broadcasts.newest.get(request.id))
+            case SetAccumulator():
+                engine.jobs.accumulators.set(request)
+            case AddToAccumulator():
+                engine.jobs.accumulators.add(request.id, request.piece)
+            case AskAccumulator():
+                return Ok(engine.jobs.accumulators.pieces(request.id))
+            case Remember():
+                engine.graph.remember(request.duration)
             case Resize():
                 engine.resize(request.workers)
             case Release():
@@ -139,6 +163,7 @@ class Service:
                 request.splits,
                 urgency=(AD_HOC,),
                 strict=True,
+                time=request.time,
             )
         )
 

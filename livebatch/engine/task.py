@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from livebatch.accumulator import adding, packed
 from livebatch.block import (
     BlockStore,
     Encoded,
@@ -34,6 +35,7 @@ from livebatch.rdd.operation import (
     Shuffled,
 )
 from livebatch.scratch import dumps, gathered
+from livebatch.taskcontext import running
 from livebatch.wire import Answer, Divide, Done, Failed, Keep, Step, Task
 
 SAMPLES = 100
@@ -48,22 +50,32 @@ def run_task(task: Task, store: BlockStore) -> Done | Failed:
     begun = stopwatch()
     read: list[int] = []
     try:
-        try:
-            done = _finish(task, _rows(task.steps, store, None, read), store)
-        except BlockLost:
-            raise
-        except (Exception, SystemExit):
-            if task.strict or not any(map(_is_by_record, task.steps)):
-                raise
-            guard = Guard()
-            done = _finish(task, _rows(task.steps, store, guard, []), store)
-            done = msgspec.structs.replace(done, bad=guard.found())
+        with running(task.attempt):
+            done = _carry_out(task, store, read)
     except BlockLost as error:
         return Failed(task.id, describe(error), error.block_id)
     except (Exception, SystemExit) as error:
         return Failed(task.id, describe(error))
     rows = sum(read) + sum(block.rows for step in task.steps for block in step.blocks)
     return msgspec.structs.replace(done, rows=rows, seconds=stopwatch() - begun)
+
+
+def _carry_out(task: Task, store: BlockStore, read: list[int]) -> Done:
+    try:
+        with adding() as added:
+            done = _finish(task, _rows(task.steps, store, None, read), store)
+        bad = None
+    except BlockLost:
+        raise
+    except (Exception, SystemExit):
+        if task.strict or not any(map(_is_by_record, task.steps)):
+            raise
+        guard = Guard()
+        with adding() as added:
+            done = _finish(task, _rows(task.steps, store, guard, []), store)
+        bad = guard.found()
+    pieces = {id: packed(value) for id, value in added.items()}
+    return msgspec.structs.replace(done, bad=bad, added=pieces)
 
 
 def _finish(task: Task, rows: Rows | pa.Table, store: BlockStore) -> Done:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from livebatch.closures import builtin
 from livebatch.errors import DefinitionError
+from livebatch.filesystems import absolute
+from livebatch.interval import Millis
 from livebatch.operators.transform import on_rdds, takes_time
 from livebatch.rdd import RDD
 from livebatch.stream import DStream, context_of, operator
@@ -25,7 +28,13 @@ def foreach_rdd(self: Stream, func: Callable[..., None], on: str = "engine") -> 
             batch up.
 
     Example:
-        ``counts.foreach_rdd(lambda time, rdd: print(time, rdd.count()))``
+        >>> from livebatch.testing import ManualContext
+        >>> with ManualContext() as ssc:
+        ...     ssc.queue_stream([[1, 2], [3]]).foreach_rdd(lambda rdd: print(rdd.collect()))
+        ...     ssc.start()
+        ...     ssc.advance("2s")
+        [1, 2]
+        [3]
     """
     if on not in ("engine", "kernel"):
         raise DefinitionError(f'on is "engine" or "kernel", not {on!r}')
@@ -46,11 +55,52 @@ def _for_kernel(func: Callable[..., None]) -> Callable[..., None]:
 
 
 @operator
+def save_as_text_files(self: Stream, prefix: str, suffix: str | None = None) -> None:
+    """Write every batch as text to a folder of its own, ``prefix-TIME_IN_MS[.suffix]``: a line for
+    each record, a file for each partition, and last of all ``_SUCCESS``.
+
+    A folder that is there already is replaced: a batch that runs again writes the same again.
+
+    Args:
+        prefix: how the folders' paths begin: local, or a URI that pyarrow.fs understands.
+        suffix: how they end, after a dot.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from livebatch.testing import ManualContext
+        >>> with TemporaryDirectory() as folder, ManualContext() as ssc:
+        ...     ssc.queue_stream([["a"], ["b"]]).save_as_text_files(f"{folder}/batch", "txt")
+        ...     ssc.start()
+        ...     ssc.advance("2s")
+        ...     sorted(path.name for path in Path(folder).iterdir())
+        ['batch-1700000001000.txt', 'batch-1700000002000.txt']
+    """
+    save = builtin(save_batch, absolute(prefix), suffix)
+    context_of(self).add_output(self, save)
+
+
+def save_batch(prefix: str, suffix: str | None, time: Millis, rdd: RDD[Any]) -> None:
+    """Write one batch."""
+    rdd.save_as_text_file(f"{prefix}-{time}" + (f".{suffix}" if suffix else ""), may_exist=True)
+
+
+@operator
 def pprint(self: Stream, num: int = 10) -> None:
     """Print the first ``num`` records of every batch, in this process.
 
     Example:
-        ``counts.pprint()``
+        >>> from livebatch.testing import ManualContext
+        >>> with ManualContext() as ssc:
+        ...     ssc.queue_stream([["a", "b", "c"]]).pprint(2)
+        ...     ssc.start()
+        ...     ssc.advance("1s")
+        -------------------------------------------
+        Time: ...
+        -------------------------------------------
+        a
+        b
+        ...
     """
 
     def show(time: Any, rdd: RDD[Any]) -> None:

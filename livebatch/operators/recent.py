@@ -70,6 +70,18 @@ def between(self: Stream, begin: datetime, end: datetime) -> RDD[Any]:
 def slice(self: Stream, begin: datetime, end: datetime) -> list[RDD[Any]]:
     """Return the batches from ``begin`` to ``end``, both included, as a list of RDDs.
 
+    Example:
+        >>> from datetime import timedelta
+        >>> from livebatch.testing import ManualContext
+        >>> from livebatch.interval import to_datetime
+        >>> with ManualContext("1s") as ssc:
+        ...     numbers = ssc.register("numbers", ssc.queue_stream([[1], [2], [3]]))
+        ...     ssc.start()
+        ...     ssc.advance("3s")
+        ...     now = to_datetime(ssc.clock.now())
+        ...     [rdd.collect() for rdd in numbers.slice(now - timedelta(seconds=1), now)]
+        [[2], [3]]
+
     Raises:
         NotRunning: a batch of that time is no longer kept, or the stream has no name.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -82,14 +81,18 @@ def for_driver(function: Callable[..., Any], adapter: Builtin) -> tuple[Function
 
 
 def recalling(
-    pickled: bytes, adapter: Callable[..., Any], lineages: Sequence[Any], time: Millis, *rdds: Any
+    make: Callable[[], Any],
+    adapter: Callable[..., Any],
+    lineages: Sequence[Any],
+    time: Millis,
+    *rdds: Any,
 ) -> Any:
     """Call a function with what it has captured at hand."""
     call = this_call()
     versions = rdds[len(rdds) - sum(lineage is None for lineage in lineages) :]
     given = iter(versions)
     call.captured = [next(given) if item is None else _known(item) for item in lineages]
-    return adapter(pickle.loads(pickled), time, *rdds[: len(rdds) - len(versions)])
+    return adapter(make(), time, *rdds[: len(rdds) - len(versions)])
 
 
 def _known(lineage: Any) -> RDD[Any]:
@@ -155,7 +158,9 @@ def transform(self: Stream, func: Callable[..., RDD[Any]]) -> Stream:
             the driver process, once for each batch. It may use batch RDDs, also refreshed ones.
 
     Example:
-        ``counts.transform(lambda rdd: rdd.filter(lambda kv: kv[1] > 1))``
+        >>> from livebatch.testing import run
+        >>> run(lambda s: s.transform(lambda rdd: rdd.sort_by(abs, num_partitions=1)), [[-3, 1, 2]])
+        [[1, 2, -3]]
     """
     function, versions = _with_versions(on_rdds(func, 1, "transform"), self.slide)
     return Transformed([self, *versions], self.slide, function)
@@ -164,6 +169,11 @@ def transform(self: Stream, func: Callable[..., RDD[Any]]) -> Stream:
 @operator
 def transform_with(self: Stream, func: Callable[..., RDD[Any]], other: Stream) -> Stream:
     """Return a stream made by a function of (this rdd, the other's), or (time, both).
+
+    Example:
+        >>> from livebatch.testing import run
+        >>> run(lambda s: s.transform_with(lambda a, b: a.subtract(b), s.filter(bool)), [[0, 1]])
+        [[0]]
 
     Raises:
         DefinitionError: the streams have different slides.

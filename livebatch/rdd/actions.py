@@ -6,14 +6,18 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from functools import reduce
 from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from livebatch.block import as_table
 from livebatch.closures import builtin, ship, ship_value
+from livebatch.filesystems import absolute
 from livebatch.rdd import functions as run
 from livebatch.rdd.keyed import Keyed
+from livebatch.rdd.operation import PartitionsMapped
 from livebatch.rdd.sketches import count_of, distinct_rows, distinct_size
 from livebatch.rdd.statcounter import StatCounter, counted_stats
+from livebatch.rdd.textfiles import folder_of_lines, write_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,6 +222,29 @@ class Actions(Keyed[T]):
     def foreach_partition(self, f: Callable[[Iterable[T]], Any]) -> None:
         """Call ``f(rows of a partition)`` for every partition, in the workers."""
         self.run(builtin(run.for_partition, ship(f)))
+
+    def save_as_text_file(self, path: str | Path, may_exist: bool = False) -> None:
+        """Write every row as a line, a file for each partition, and last of all ``_SUCCESS``.
+
+        Args:
+            path: of the folder: local, or a URI that pyarrow.fs understands; it is made.
+            may_exist: whether what is in the folder already is to be replaced.
+
+        Raises:
+            SinkError: the folder cannot be written, or is there and may not be.
+
+        Example:
+            >>> from tempfile import TemporaryDirectory
+            >>> from livebatch.testing import ManualContext
+            >>> with TemporaryDirectory() as folder, ManualContext() as ssc:
+            ...     ssc.parallelize([1, 2, 3], 2).save_as_text_file(f"{folder}/numbers")
+            ...     ssc.text_file(f"{folder}/numbers").collect()
+            ['1', '2', '3']
+        """
+        folder = absolute(path)
+        with folder_of_lines(folder, may_exist):
+            writing = PartitionsMapped(builtin(write_lines, folder), with_index=True)
+            self.derive(writing).collect()
 
     # -- tables ------------------------------------------------------------------------------
 

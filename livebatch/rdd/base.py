@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from livebatch.block import BlockRef
 from livebatch.closures import Function, capture
 from livebatch.errors import ClosureError, NotRunning
+from livebatch.interval import Millis
 from livebatch.rdd.calling import recall
 from livebatch.rdd.operation import AnyOperation, Stored
 from livebatch.rdd.partitioner import Partitioner
@@ -89,6 +90,12 @@ class Dataset(Generic[T]):
     def partitioner(self) -> Partitioner | None:
         """How its rows are known to be divided; None where they are in no known order."""
         return self.operation.partitioner(self.parents)
+
+    @property
+    def batch_time(self) -> Millis | None:
+        """The time of the batch it is, milliseconds since 1970 UTC; None: it is none."""
+        _, at, time = self.id.rpartition("@")
+        return int(time) if at else None
 
     def become(self, operation: AnyOperation, parents: Sequence[RDD[Any]] = ()) -> None:
         """Take on an equal lineage, such as the blocks it has been computed to."""

@@ -12,6 +12,7 @@ from livebatch.rdd.actions import Actions
 from livebatch.rdd.base import JobRunner
 from livebatch.rdd.debug import debug_string
 from livebatch.rdd.operation import Stored
+from livebatch.storage import StorageLevel
 
 T = TypeVar("T")
 
@@ -34,12 +35,18 @@ class RDD(Actions[T]):
         [('be', 2), ('not', 1), ('or', 1), ('to', 2)]
     """
 
-    def persist(self) -> RDD[T]:
-        """Have the rows kept as blocks once a job has computed them, for later jobs."""
-        self.persisted = True
+    def persist(self, storage_level: StorageLevel = StorageLevel.MEMORY_ONLY) -> RDD[T]:
+        """Have the rows kept as blocks once a job has computed them, for later jobs.
+
+        Args:
+            storage_level: any but ``NONE``, which keeps nothing; see `StorageLevel`.
+        """
+        self.persisted = storage_level.keeps
         return self
 
-    cache = persist
+    def cache(self) -> RDD[T]:
+        """Have the rows kept as blocks once a job has computed them, for later jobs."""
+        return self.persist()
 
     def unpersist(self) -> RDD[T]:
         """Have the blocks of a persisted RDD forgotten."""

@@ -122,10 +122,16 @@ class Keyed(Elementwise[T]):
     # -- with another RDD --------------------------------------------------------------------
 
     def cogroup(
-        self: Keyed[tuple[K, V]], *others: RDD[tuple[K, Any]], num_partitions: int | None = None
+        self: Keyed[tuple[K, V]], other: RDD[tuple[K, W]], num_partitions: int | None = None
+    ) -> RDD[tuple[K, tuple[list[V], list[W]]]]:
+        """Give (key, (values here, values there)) for every key of either."""
+        return self._together(run.cogroup_values, [other], num_partitions)
+
+    def group_with(
+        self: Keyed[tuple[K, V]], other: RDD[tuple[K, Any]], *others: RDD[tuple[K, Any]]
     ) -> RDD[tuple[K, tuple[list[Any], ...]]]:
         """Give (key, (values here, values in the first other, …)) for every key of any."""
-        return self._together(run.cogroup_values, others, num_partitions)
+        return self._together(run.cogroup_values, [other, *others], None)
 
     def join(
         self: Keyed[tuple[K, V]], other: RDD[tuple[K, W]], num_partitions: int | None = None

@@ -17,11 +17,11 @@ class StatCounter:
     (3, 2.0, 1, 3)
     """
 
-    def __init__(self, values: Iterable[float] = ()) -> None:
+    def __init__(self, values: Iterable[float] | None = None) -> None:
         self._count = 0
         self._mean = self._deviation = 0.0
         self._min, self._max = inf, -inf
-        for value in values:
+        for value in values or ():
             self.merge(value)
 
     def merge(self, value: float) -> StatCounter:

@@ -1,92 +1,15 @@
-"""Files, on this machine or wherever a URI leads."""
+"""The lines of text files, and the records of binary ones."""
 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlsplit
 
-from pyarrow import fs, lib
-
-from livebatch.errors import SourceError
+from livebatch.errors import DefinitionError, SourceError
+from livebatch.filesystems import reading
 from livebatch.sources.lines import LineDecoder
 
 CHUNK = 1024 * 1024
-_COMPRESSED = (".bz2", ".gz", ".lz4", ".zst")
-
-
-def absolute(path: str | Path) -> str:
-    """Return a path that means the same in every process; URIs do already."""
-    if is_uri(path):
-        return str(path)
-    return str(Path(path).expanduser().absolute())
-
-
-def is_uri(path: str | Path) -> bool:
-    return isinstance(path, str) and "://" in path
-
-
-def is_compressed(path: str) -> bool:
-    """Return whether a file is one that is decompressed as it is read, by its name."""
-    return locate(path)[1].endswith(_COMPRESSED)
-
-
-def within(folder: str, name: str) -> str:
-    """Return the path of what a folder holds.
-
-    >>> within("/data", "a b.csv"), within("s3://bucket/data?region=eu", "a b.csv")
-    ('/data/a b.csv', 's3://bucket/data/a%20b.csv?region=eu')
-    """
-    if not is_uri(folder):
-        return os.path.join(folder, name)
-    uri = urlsplit(folder)
-    return uri._replace(path=f"{uri.path.rstrip('/')}/{quote(name)}").geturl()
-
-
-@lru_cache(maxsize=256)
-def locate(path: str) -> tuple[Any, str]:
-    """Return the file system on which a path lies, and what it is called there.
-
-    Raises:
-        SourceError: it is the URI of no file system that can be reached.
-    """
-    if not is_uri(path):
-        return fs.LocalFileSystem(), path
-    try:
-        filesystem, place = fs.FileSystem.from_uri(path)
-    except (OSError, lib.ArrowException) as error:
-        raise SourceError(
-            f"cannot reach {path} ({reason(error)}): "
-            "is it spelt like s3://bucket/key, gs://bucket/key, hdfs://host:port/path or file:///path?"
-        ) from error
-    return filesystem, place
-
-
-def reason(error: Exception) -> str:
-    """Return in a few words what an error says."""
-    number = getattr(error, "errno", None)
-    return os.strerror(number).lower() if number else str(error.args[0] if error.args else error)
-
-
-@contextmanager
-def reading(path: str) -> Iterator[tuple[Any, str]]:
-    """Give a file's file system and its name there, and explain what goes wrong with it.
-
-    Raises:
-        SourceError: the file cannot be read.
-    """
-    try:
-        yield locate(path)
-    except OSError as error:
-        raise SourceError(
-            f"cannot read {path} ({reason(error)}): "
-            "leave files where they are until their batches are no longer needed"
-        ) from error
 
 
 def read_lines(path: str, encoding: str, start: int = 0, end: int | None = None) -> Iterator[str]:
@@ -113,6 +36,35 @@ def read_lines(path: str, encoding: str, start: int = 0, end: int | None = None)
                 for data in _whole_lines(file, start, end):
                     yield from lines.feed(data)
     yield from lines.finish()
+
+
+def check_length(record_length: object) -> int:
+    """Return the length of a record.
+
+    Raises:
+        DefinitionError: it is none.
+    """
+    if type(record_length) is not int or record_length < 1:
+        raise DefinitionError(
+            f"record_length must be a whole number of bytes of at least 1, not {record_length!r}"
+        )
+    return record_length
+
+
+def read_records(path: str, length: int) -> Iterator[bytes]:
+    """Yield the records of a file, each of ``length`` bytes.
+
+    Raises:
+        SourceError: it cannot be read, or there is a part of a record at its end.
+    """
+    with reading(path) as (filesystem, place), filesystem.open_input_stream(place) as file:
+        while record := file.read(length):
+            if len(record) < length:
+                raise SourceError(
+                    f"{path} ends with {len(record)} bytes of a record of {length}: "
+                    "is record_length right?"
+                )
+            yield record
 
 
 def _whole_lines(file: io.BufferedReader, start: int, end: int) -> Iterator[bytes]:

@@ -8,8 +8,8 @@ from typing import Any, TypedDict
 from pyarrow import fs
 
 from livebatch.errors import DefinitionError, SourceError
+from livebatch.filesystems import absolute, is_uri, locate, reason, within
 from livebatch.interval import Millis
-from livebatch.sources.files import absolute, is_uri, locate, reason, within
 
 LOOKBACK: Millis = 60_000
 _NS_PER_MS = 1_000_000

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyarrow import csv, fs, json, parquet
 
 from livebatch.errors import DefinitionError
-from livebatch.sources.files import locate
+from livebatch.filesystems import locate
 
 SAMPLE = 16 * 1024 * 1024
 """Types of columns are told from so many bytes of a file; no object of JSON may have more."""

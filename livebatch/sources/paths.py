@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pyarrow import fs
 
 from livebatch.errors import SourceError
-from livebatch.sources.files import absolute, is_uri, locate, reason, within
+from livebatch.filesystems import absolute, is_uri, locate, reason, within
 
 _PATTERN = re.compile(r"[*?[]")
 _HIDDEN = re.compile(r"(^|/)[._]")

@@ -9,8 +9,8 @@ from functools import partial
 import pyarrow as pa
 
 from livebatch.errors import DefinitionError, SourceError
+from livebatch.filesystems import reading
 from livebatch.sources.columns import Columns, arrow_schema, written
-from livebatch.sources.files import reading
 from livebatch.sources.formats import FORMATS, is_blank, parquet_file, row_groups
 
 

@@ -42,7 +42,7 @@ def streams(notebook: Notebook) -> Notebook:
         ("%engine start --ba", ["--batch"]),
         ("%engine start --batch 5", ["500ms", "5s"]),
         ("%engine start --on-error ", ["skip", "raise"]),
-        ("%%stream tags\nwords.flat_map(str.split).map_p", ["map_partitions"]),
+        ("%%stream tags\nwords.flat_map(str.split).map_v", ["map_values"]),
         ("%%stream tags\n(words\n .map(lambda w: (w, 1))\n .update", ["update_state_by_key"]),
         ("%%stream tags\nssc.queue", ["queue_stream"]),
         ("%%query --la", ["--last"]),

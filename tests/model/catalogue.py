@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
+from livebatch.storage import StorageLevel
 from tests.model.strategies import Parameters, gains, keys, numbers, pairs
 
 
@@ -28,11 +29,25 @@ def _keep_or_drop(new: list[int], total: int | None) -> int | None:
 counts = itemgetter(1)
 """Of records that occur equally often, any may be among the most frequent."""
 
+
+def _odd(pairs: Any) -> Any:
+    return pairs.filter(lambda pair: pair[1] % 2)
+
+
+def _even(pairs: Any) -> Any:
+    return pairs.filter(lambda pair: not pair[1] % 2)
+
+
 ELEMENTWISE = [
     Case("map", numbers, lambda s, p: s.map(lambda n: n * 2)),
     Case("filter", numbers, lambda s, p: s.filter(lambda n: n % 2)),
     Case("flat_map", numbers, lambda s, p: s.flat_map(lambda n: range(n))),
     Case("map_partitions", numbers, lambda s, p: s.map_partitions(lambda r: (n + 1 for n in r))),
+    Case("map_partitions_with_index", numbers,
+         lambda s, p: s.map_partitions_with_index(lambda i, rows: (n + 1 for n in rows))),
+    Case("persist and checkpoint", numbers,
+         lambda s, p: s.map(abs).persist(StorageLevel.MEMORY_ONLY).map(str).cache()
+         .checkpoint(f"{2 * p.slide}s").window(p.window)),
     Case("map_values", pairs, lambda s, p: s.map_values(abs)),
     Case("flat_map_values", pairs, lambda s, p: s.flat_map_values(lambda n: [n] * (n % 3))),
     Case("union", keys, lambda s, p: s.union(s.map(lambda k: (k,)), s)),
@@ -62,6 +77,17 @@ WITHIN_A_BATCH = [
     Case("keyed operators in a row", pairs,
          lambda s, p: s.reduce_by_key(add, p.partitions).map_values(abs)
          .filter(lambda pair: pair[1] > 2).group_by_key(p.partitions).reduce_by_key(add)),
+]  # fmt: skip
+
+JOINS = [
+    Case("cogroup", pairs, lambda s, p: s.cogroup(_odd(s), p.partitions).map_values(
+        lambda sides: tuple(map(sorted, sides)))),
+    Case("join", pairs, lambda s, p: s.join(_odd(s), p.partitions)),
+    Case("left_outer_join", pairs, lambda s, p: s.left_outer_join(_odd(s), p.partitions)),
+    Case("right_outer_join", pairs, lambda s, p: _odd(s).right_outer_join(s, p.partitions)),
+    Case("full_outer_join", pairs, lambda s, p: _even(s).full_outer_join(_odd(s), p.partitions)),
+    Case("join of windows", pairs, lambda s, p: s.reduce_by_key_and_window(
+        add, sub, p.window, p.slide).join(s.window(p.window, p.slide), p.partitions)),
 ]  # fmt: skip
 
 WINDOWS = [
@@ -119,4 +145,4 @@ STATE = [
              lambda new, n: len(new) + (n or 0), p.partitions)),
 ]  # fmt: skip
 
-CASES = [*ELEMENTWISE, *WITHIN_A_BATCH, *WINDOWS, *SKETCHES, *STATE]
+CASES = [*ELEMENTWISE, *WITHIN_A_BATCH, *JOINS, *WINDOWS, *SKETCHES, *STATE]

@@ -48,6 +48,9 @@ class KillingExecutor:
         self._executor.resize(slots)
         self.slots = slots
 
+    def drop_code(self, digests: set[str]) -> None:
+        self._executor.drop_code(digests)
+
     def pids(self) -> tuple[int, ...]:
         return self._executor.pids()
 

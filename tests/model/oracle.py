@@ -42,6 +42,10 @@ class History:
         """Right only for functions to which it is all one how the rows are divided."""
         return self._each(f)
 
+    def map_partitions_with_index(self, f: Any, preserves_partitioning: bool = False) -> History:
+        """Right only for functions to which it is all one how the rows are divided."""
+        return self._each(lambda rows: f(0, rows))
+
     def map_values(self, f: Any) -> History:
         return self._each(lambda rows: [(key, f(value)) for key, value in rows])
 
@@ -54,6 +58,15 @@ class History:
         return self
 
     def partition_by(self, num_partitions: Any = None, partition_func: Any = None) -> History:
+        return self
+
+    def persist(self, storage_level: Any) -> History:
+        return self
+
+    def cache(self) -> History:
+        return self
+
+    def checkpoint(self, interval: Any) -> History:
         return self
 
     # -- several streams ---------------------------------------------------------------------
@@ -75,6 +88,36 @@ class History:
 
     def _at(self, at: int) -> History:
         return History(self.slide, {at: self.batches[at]})
+
+    def cogroup(self, other: History, num_partitions: Any = None) -> History:
+        def groups(at: int) -> Rows:
+            here, there = self.batches[at], other.batches[at]
+            keys = unique([*keys_of(here), *keys_of(there)])
+            return [(key, (values_of(key, here), values_of(key, there))) for key in keys]
+
+        return History(self.slide, {at: groups(at) for at in self.batches})
+
+    def _joined(self, other: History, fill_here: bool, fill_there: bool) -> History:
+        """Pair values of the same key; a side that has none gives None, if it is to be filled."""
+
+        def pairs(sides: tuple[Rows, Rows]) -> Rows:
+            here = sides[0] or ([None] if fill_here else [])
+            there = sides[1] or ([None] if fill_there else [])
+            return [(one, two) for one in here for two in there]
+
+        return self.cogroup(other).flat_map_values(pairs)
+
+    def join(self, other: History, num_partitions: Any = None) -> History:
+        return self._joined(other, False, False)
+
+    def left_outer_join(self, other: History, num_partitions: Any = None) -> History:
+        return self._joined(other, False, True)
+
+    def right_outer_join(self, other: History, num_partitions: Any = None) -> History:
+        return self._joined(other, True, False)
+
+    def full_outer_join(self, other: History, num_partitions: Any = None) -> History:
+        return self._joined(other, True, True)
 
     # -- within a batch ----------------------------------------------------------------------
 

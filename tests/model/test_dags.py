@@ -38,6 +38,25 @@ OPERATORS: dict[str, Callable[[Any, Any, Step, int], Any]] = {
     "partition_by": lambda s, o, p, t: s.partition_by(p.partitions),
     "transform": lambda s, o, p, t: s.transform(lambda rdd: rdd.filter(all)),
     "transform_with": lambda s, o, p, t: s.transform_with(lambda one, two: two.union(one), o),
+    "map_partitions_with_index": lambda s, o, p, t: s.map_partitions_with_index(
+        lambda index, rows: ((key, n - 1) for key, n in rows)
+    ),
+    "cache": lambda s, o, p, t: s.map_values(abs).cache(),
+    "checkpoint": lambda s, o, p, t: s.filter(all).checkpoint(p.windows * s.slide / 1000),
+    "join": lambda s, o, p, t: s.reduce_by_key(add).join(o, p.partitions).map_values(sum),
+    "left_outer_join": lambda s, o, p, t: (
+        s.reduce_by_key(max)
+        .left_outer_join(o.filter(all), p.partitions)
+        .map_values(lambda pair: pair[0] - (pair[1] or 0))
+    ),
+    "full_outer_join": lambda s, o, p, t: (
+        s.reduce_by_key(max)
+        .full_outer_join(o, p.partitions)
+        .map_values(lambda pair: 3 * (pair[0] or 5) - (pair[1] or 7))
+    ),
+    "cogroup": lambda s, o, p, t: s.cogroup(o, p.partitions).map_values(
+        lambda sides: sum(sides[0]) - sum(sides[1])
+    ),
     "reduce_by_key": lambda s, o, p, t: s.reduce_by_key(add, p.partitions),
     "group_by_key": lambda s, o, p, t: s.group_by_key(p.partitions).map_values(len),
     "count_by_value": lambda s, o, p, t: s.count_by_value(p.partitions).map(

@@ -55,6 +55,15 @@ def text_file_stream(folder: Path, stack: ExitStack) -> dict[str, Any]:
 
 
 @case
+def binary_records_stream(folder: Path, stack: ExitStack) -> dict[str, Any]:
+    options = {"directory": folder, "record_length": 3}
+    return {
+        "make": lambda: source("binary_records_stream", options),
+        "feed": put_new(folder, "to be "),
+    }
+
+
+@case
 def file_stream(folder: Path, stack: ExitStack) -> dict[str, Any]:
     return {
         "make": lambda: source("file_stream", {"directory": folder, "schema": {"n": "BIGINT"}}),

@@ -38,6 +38,9 @@ class Executor(Protocol):
     def resize(self, slots: int) -> None:
         """Run so many tasks at once from now on; tasks under way are finished."""
 
+    def drop_code(self, digests: set[str]) -> None:
+        """Have the workers free code; it is sent again with the next task that needs it."""
+
     def pids(self) -> tuple[int, ...]:
         """Return the process ids of the workers."""
 

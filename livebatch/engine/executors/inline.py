@@ -39,6 +39,9 @@ class InlineExecutor:
     def resize(self, slots: int) -> None:
         self.slots = slots
 
+    def drop_code(self, digests: set[str]) -> None:
+        """There is but this process's, which others use."""
+
     def pids(self) -> tuple[int, ...]:
         return (os.getpid(),)
 

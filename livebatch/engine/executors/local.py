@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from livebatch.clock import Deadline, Timer, deadline
+from livebatch.closures import codes
 from livebatch.engine.child import GRACE, Child
 from livebatch.engine.store import Place
 from livebatch.engine.timesheet import Timesheet
@@ -95,6 +96,9 @@ class LocalExecutor:
                 self._forget(worker)
                 worker.child.kill()
                 worker.child.close()
+
+    def drop_code(self, digests: set[str]) -> None:
+        self._hub.keep_code("worker", codes.digests() - digests)
 
     def pids(self) -> tuple[int, ...]:
         return tuple(worker.child.pid for worker in self._workers)

@@ -1,0 +1,110 @@
+"""How far batches are: what is still to be made of each. The log and listeners are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from livebatch.clock import Clock
+from livebatch.engine.log import Allocated, BatchLog, NotSettled, Settled
+from livebatch.engine.progress import Progress, blocks_of
+from livebatch.events import (
+    BatchCompleted,
+    BatchFailed,
+    BatchSubmitted,
+    Event,
+    OutputBegun,
+    StageCost,
+)
+from livebatch.failure import Failure
+from livebatch.graph import Job
+from livebatch.interval import Millis
+from livebatch.rdd import RDD
+from livebatch.rdd.operation import Stored
+
+
+class Batches:
+    """The batches that have begun and are not done.
+
+    Args:
+        publish: told of every event.
+    """
+
+    def __init__(self, clock: Clock, log: BatchLog, publish: Callable[[Event], None]) -> None:
+        self._clock, self._log, self._publish = clock, log, publish
+        self._open: dict[Millis, int] = {}
+        self._failed: set[Millis] = set()
+        self._inputs: dict[Millis, dict[str, int | None]] = {}
+        self._costs: dict[Millis, dict[str, StageCost]] = {}
+
+    def allocated(self, time: Millis, version: int, made: dict[str, list[str]]) -> None:
+        """Log what the inputs of a batch are made of, before it runs."""
+        self._log.append(Allocated(time, version, made))
+
+    def begin(self, time: Millis, jobs: int, inputs: Mapping[str, RDD[Any]]) -> None:
+        """Take note of a batch and of how much there is to do for it."""
+        self._open[time] = jobs + 1
+        rows = {id: _rows_in(rdd) for id, rdd in inputs.items()}
+        self._inputs[time], self._costs[time] = rows, {}
+        known = {id: count for id, count in rows.items() if count is not None}
+        self._publish(BatchSubmitted(time, self._clock.now(), tuple(rows), known))
+
+    def work_begins(self, progress: Progress, job: Job) -> Millis:
+        """Take note that work on an output has begun, if it had not; return when."""
+        if progress.begun is None:
+            output = job.output
+            name = output.name or (output.function.name if output.function else "")
+            self._publish(OutputBegun(output.id, name, job.time, progress.begin(self._clock)))
+        return progress.begin(self._clock)
+
+    def made(self, job: Job, costs: Mapping[str, StageCost]) -> None:
+        """Take note of what making an output has cost."""
+        self._costs[job.time].update(costs)
+
+    def failed(self, job: Job, failure: Failure, printed: str) -> None:
+        """Take note that an output could not be made."""
+        self._failed.add(job.time)
+        reason = f"{failure.kind}: {failure.message}"
+        self._log.append(NotSettled(job.time, job.output.id, reason))
+        name = job.output.name or job.output.owner or None
+        now = self._clock.now()
+        self._publish(BatchFailed(job.output.id, name, job.time, failure, printed, now))
+
+    def close(self, time: Millis) -> None:
+        """One thing less to do for a batch; after the last it has settled."""
+        self._open[time] -= 1
+        if self._open[time]:
+            return
+        del self._open[time]
+        if time in self._failed:
+            self._failed.discard(time)
+        else:
+            self._log.append(Settled(time))
+        rows = _counted(self._inputs.pop(time), self._costs.pop(time))
+        self._publish(BatchCompleted(time, self._clock.now(), rows))
+
+
+def _rows_in(rdd: RDD[Any]) -> int | None:
+    """Return how many rows of an input there are, where that is known before they are read."""
+    if not isinstance(rdd.operation, Stored):
+        return None
+    return sum(block.rows for block in blocks_of(rdd))
+
+
+def _counted(rows: Mapping[str, int | None], costs: Mapping[str, StageCost]) -> dict[str, int]:
+    """Return how many records of each input there were. What was read but by the stage of that
+    input alone is known from what that stage cost."""
+    stages = [costs[id].stage for id in rows if id in costs]
+
+    def count(id: str, known: int | None) -> int:
+        if known is not None:
+            return known
+        alone = id in costs and stages.count(costs[id].stage) == 1
+        return costs[id].rows if alone else 0
+
+    return {id: count(id, known) for id, known in rows.items()}
+
+
+def inputs_at(inputs: Iterable[Any], time: Millis) -> dict[str, RDD[Any]]:
+    """Return what the inputs have for a batch."""
+    return {node.id: node.allocated[time] for node in inputs if time in node.allocated}
