@@ -10,8 +10,10 @@ from typing import Any
 from livebatch.closures import digests
 from livebatch.engine.core import AD_HOC, Engine
 from livebatch.engine.jobs import Job
+from livebatch.engine.progress import blocks_of
 from livebatch.engine.report import task_runs
-from livebatch.errors import LivebatchError
+from livebatch.engine.run import Run
+from livebatch.errors import LivebatchError, NotRunning
 from livebatch.events import Batches, EngineStatus, Message, TaskRuns
 from livebatch.failure import Failure
 from livebatch.rdd import RDD, Lineage, ancestors, from_lineage, operations
@@ -20,10 +22,14 @@ from livebatch.wire import (
     Answers,
     AskProgress,
     AskTasks,
+    BeginRun,
     CancelJob,
     Define,
     Discard,
+    EndRun,
     Explain,
+    KeepRDD,
+    Kept,
     Offer,
     Ok,
     Pause,
@@ -32,6 +38,7 @@ from livebatch.wire import (
     Remove,
     Resize,
     RunJob,
+    RunNext,
     Settled,
     Start,
     Status,
@@ -50,7 +57,8 @@ class Service:
 
     def __init__(self, engine: Engine, stop: Callable[[bool], None]) -> None:
         self._engine, self._stop = engine, stop
-        self._persisted: dict[str, RDD[Any]] = {}
+        self._persisted = engine.jobs.persisted
+        self._runs: dict[str, Run] = {}
 
     def handle(self, request: Message, reply: Reply) -> None:
         """Carry out a request and reply to it."""
@@ -89,6 +97,9 @@ class Service:
                 engine.jobs.cancel(request.id)
             case AskProgress():
                 return Ok(engine.jobs.progress(request.job))
+            case KeepRDD():
+                self._keep(request, reply)
+                return None
             case Settled():
                 progress = engine.progress_of(request.output)
                 found = progress.between(request.after, request.until, request.limit)
@@ -101,6 +112,14 @@ class Service:
             case RunJob():
                 self._run(request, reply)
                 return None
+            case BeginRun():
+                self._runs[request.id] = Run(engine, request)
+            case RunNext():
+                self._run_next(request, reply)
+                return None
+            case EndRun():
+                if run := self._runs.pop(request.run, None):
+                    run.end()
             case _:
                 return Refused("EngineError", f"{type(request).__name__} is not a request")
         return Ok()
@@ -123,6 +142,23 @@ class Service:
             )
         )
 
+    def _keep(self, request: KeepRDD, reply: Reply) -> None:
+        rdd = self._rdd(request.lineage)
+
+        def done(_: Any) -> None:
+            reply(Kept(tuple(blocks_of(rdd))))
+
+        failed = partial(_refuse, reply)
+        self._engine.jobs.run(
+            Job(f"{rdd.id}.kept", rdd, None, done, failed, urgency=(AD_HOC,), strict=True)
+        )
+
+    def _run_next(self, request: RunNext, reply: Reply) -> None:
+        run = self._runs.get(request.run)
+        if run is None:
+            raise NotRunning(f"there is no run {request.run}")
+        run.next([self._rdd(lineage) for lineage in request.rdds], reply)
+
     def _rdd(self, lineage: Lineage) -> RDD[Any]:
         """Return the RDD of records, with what is here already instead of its records."""
         known = {
@@ -137,8 +173,9 @@ class Service:
         return result
 
     def code_in_use(self) -> set[str]:
-        """Return the digests of the code that RDDs which clients have persisted need."""
-        return set(digests(operations(self._persisted.values())))
+        """Return the digests of the code that runs and RDDs which clients have persisted need."""
+        found = set(digests(operations(self._persisted.values())))
+        return found.union(*(run.code_in_use() for run in self._runs.values()))
 
     def _release(self, id: str) -> None:
         rdd = self._persisted.pop(id, None)

@@ -6,6 +6,7 @@ import re
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from livebatch.kernel_ext.awake import keep_awake
 from livebatch.kernel_ext.completion import Matcher
 from livebatch.kernel_ext.magics import StreamMagics
 from livebatch.kernel_ext.query_magic import QueryMagics
@@ -25,6 +26,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     shell.register_magics(QueryMagics(shell, magics.notebook))
     shell.register_magics(WatchMagics(shell, magics.notebook))
     DStream.plotting = Plot
+    keep_awake(shell)
     shell.Completer.custom_matchers.append(Matcher(shell).match)
     shell.input_transformers_cleanup.append(with_body)
 

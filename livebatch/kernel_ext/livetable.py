@@ -12,7 +12,6 @@ import traitlets
 from livebatch.clock import Deadline, deadline
 from livebatch.errors import LivebatchError
 from livebatch.kernel_ext.board import COLUMNS, ERRORS, NUMERIC, Board
-from livebatch.widgets.nudge import nudge
 
 EVERY = 1.0
 """Seconds between two looks at the engine."""
@@ -140,7 +139,6 @@ class StreamTable(anywidget.AnyWidget):
         except LivebatchError as error:
             self._note = str(error)
         self.board = self._content()
-        nudge()
 
     def close(self) -> None:
         """End the thread, if there is one, and take the table out of every page."""

@@ -21,7 +21,6 @@ from livebatch.widgets.feed import Feed
 from livebatch.widgets.figures import Errors, Figures, Level
 from livebatch.widgets.governor import Governor
 from livebatch.widgets.hearing import hearing
-from livebatch.widgets.nudge import nudge
 
 FRAMES_PER_SECOND = 20
 UNSEEN_SECONDS = 1.0
@@ -143,7 +142,6 @@ class View(anywidget.AnyWidget):
                 late = self._turn(late)
             except Exception:
                 self._feed.fail(traceback.format_exc())
-            nudge()
             self._stop.wait(1 / FRAMES_PER_SECOND)
 
     def _turn(self, late: bool) -> bool:

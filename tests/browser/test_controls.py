@@ -12,7 +12,7 @@ from playwright.sync_api import Download
 from tests.browser.lab import Lab
 from tests.browser.notebook import Notebook
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 FEED = """
 import threading, time

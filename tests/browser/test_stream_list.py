@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.lab import Lab
 
-pytestmark = [pytest.mark.browser, pytest.mark.process, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.process, pytest.mark.timeout(600)]
 
 CELLS = [
     "%load_ext livebatch\n%engine start --batch 200ms --workers 1",

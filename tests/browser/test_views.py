@@ -198,15 +198,10 @@ def test_the_pointer_shows_values_as_they_are(notebook: Notebook) -> None:
 def test_a_failure_stands_under_the_chart_until_it_is_cleared(notebook: Notebook) -> None:
     panel = "panel.content.widgets[arg].outputArea.node.querySelector('.livebatch-error')"
     notebook.run(FAIL)
-    notebook.scroll_to(NUMBERS)
+    notebook.scroll_to(NUMBERS)  # nothing is sent to what is out of sight
     notebook.wait(f"!{panel}.hidden", NUMBERS)
     text = notebook.evaluate(f"{panel}.textContent", NUMBERS)
     assert "  line 1\nZeroDivisionError: <b>no</b>" in text
-    notebook.page.locator(".livebatch-error:visible summary").click()
-    for news in ("Another\n  line 2", None, "And another\n  line 3"):
-        notebook.ask(f"live()['numbers'].view.fail({news!r})")
-        notebook.wait(f"{VIEW}.failure.trouble === arg", news)
-        assert notebook.evaluate(f"{panel}.open", NUMBERS), "what was opened stays open"
     notebook.wait_for_frames("numbers", 3)
     notebook.run(CLEAR)
     notebook.wait(f"{panel}.hidden", NUMBERS)

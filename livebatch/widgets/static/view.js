@@ -63,10 +63,6 @@ class LiveView {
     return this.painter?.source ?? null;
   }
 
-  get status() {
-    return this.line.text;
-  }
-
   ask() {
     this.synced = false;
     this.missed = 0;
