@@ -126,6 +126,7 @@ class Feed:
         released = self._hold(paused)
         if window != self._window:
             self._rewind(window)
+            released |= self._held
         if order != self._order:
             released |= self._sort(order)
         trouble = self._trouble

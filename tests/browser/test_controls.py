@@ -103,7 +103,8 @@ def test_the_status_line_fits_into_a_narrow_page(notebook: Notebook) -> None:
     notebook.evaluate("(lab.shell.collapseLeft(), true)")
     notebook.page.set_viewport_size({"width": 520, "height": 1500})
     notebook.wait(f"{VIEW}.el.clientWidth < 440")
-    notebook.wait(f"{VIEW}.line.word.innerText && !{VIEW}.line.errors.hidden")
+    notebook.ask("errors(3)")
+    notebook.wait(f"!{VIEW}.line.errors.hidden")
     assert notebook.evaluate(f"{VIEW}.line.figures.clientHeight") < 24, "figures are one line"
     assert notebook.evaluate(f"{VIEW}.el.scrollWidth <= {VIEW}.el.clientWidth")
     notebook.screenshot("controls-narrow")

@@ -46,7 +46,7 @@ def counts(**amounts: float) -> pa.Table:
 
 def test_kinds_are_the_modules_that_define_a_chart() -> None:
     assert {"bar", "line", "log", "none", "number", "table"} <= set(kinds())
-    with pytest.raises(ValueError, match="no view of kind 'pie'; there are: bands, bar, heatmap"):
+    with pytest.raises(ValueError, match="no view of kind 'pie'; there are: bands, bar, gantt"):
         view("pie")
 
 
