@@ -1,8 +1,9 @@
 """Partial results that windows without an inverse are merged from, and that they share.
 
 Level 0 is a stream that has each batch reduced by key. Each batch of a level above is the merge of
-two of the level below, at times that are multiples of its slide since the zero time. So any window
-is covered by at most two batches of each level, always the same ones, merged in order of time.
+four of the level below, at times that are multiples of its slide since the zero time. So any window
+is covered by a few batches of each level, always the same ones, merged in order of time.
+(docs/adr/0004-windows-from-levels.md tells why.)
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from livebatch.rdd.operation import Stored, Zipped
 from livebatch.stream import DStream
 
 Stream = DStream[Any]
+
+FAN = 4
+"""So many batches of a level are merged into one of the next."""
 
 
 class Level(DStream[Any]):
@@ -118,8 +122,8 @@ def merged_window(
     level, pane = reduced, gcd(length, slide)
     if pane > reduced.slide:
         level = shared(reduced, Level, pane, func)
-    while 4 * level.slide <= length + pane:  # then one of twice the slide always fits in
-        level = shared(level, Level, 2 * level.slide, func)
+    while 2 * FAN * level.slide <= length + pane:  # then one of the next level always fits in
+        level = shared(level, Level, FAN * level.slide, func)
     return MergedWindow([level], slide, length, func, num_partitions)
 
 
