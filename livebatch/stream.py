@@ -168,10 +168,13 @@ class DStream(Generic[T]):
         """Drop and return the batches that are no longer remembered at a time."""
         self.pauses.forget_before(time - self.remember)
         old = [t for t in self.generated if t <= time - self.remember]
-        recent = [rdd for t, rdd in self.generated.items() if t > time - self.remember]
-        if self.cuts_lineage and not any(isinstance(rdd.operation, Stored) for rdd in recent):
+        if self.cuts_lineage and not self._stored_after(time - self.remember):
             del old[-1:]  # the next batch goes on from it, however long ago it was
         return [self.generated.pop(t) for t in old]
+
+    def _stored_after(self, time: Millis) -> bool:
+        return any(t > time and isinstance(rdd.operation, Stored)
+                   for t, rdd in self.generated.items())  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or self.id}>"
