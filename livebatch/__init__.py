@@ -10,6 +10,7 @@ from livebatch._version import __version__
 if TYPE_CHECKING:
     from livebatch.errors import LivebatchError
     from livebatch.kernel_ext.dashboard import dashboard
+    from livebatch.operators.outputs import Tagged
     from livebatch.rdd import RDD
     from livebatch.session import StreamingContext
     from livebatch.sql import Result
@@ -21,6 +22,7 @@ __all__ = [
     "LivebatchError",
     "Result",
     "StreamingContext",
+    "Tagged",
     "__version__",
     "connect",
     "dashboard",
@@ -32,6 +34,7 @@ _HOMES = {
     "LivebatchError": "errors",
     "StreamingContext": "session",
     "Result": "sql",
+    "Tagged": "operators.outputs",
     "dashboard": "kernel_ext.dashboard",
     "load_ipython_extension": "kernel_ext",
     "unload_ipython_extension": "kernel_ext",

@@ -14,6 +14,7 @@ from itertools import count
 from queue import SimpleQueue
 from typing import Any, Protocol
 
+from livebatch.block import BlockRef
 from livebatch.checkpoint import make_folder, readers, save
 from livebatch.closures import Function, builtin
 from livebatch.errors import EngineLost, NotRunning
@@ -29,6 +30,8 @@ from livebatch.wire import (
     AskProgress,
     CancelJob,
     Hello,
+    KeepRDD,
+    Kept,
     Ok,
     Release,
     RunJob,
@@ -151,7 +154,15 @@ class RemoteConnection:
         return self._welcome.parallelism
 
     def request(self, message: Message, waiting: Callable[[], None] | None = None) -> Message:
-        line = getattr(self._local, "line", None)
+        try:
+            return checked(self._line().request(message, waiting))
+        except KeyboardInterrupt:
+            self._drop_line()  # it may have been cut off in the middle of a message
+            raise
+
+    def _line(self) -> Line:
+        """Return this thread's line."""
+        line: Line | None = getattr(self._local, "line", None)
         if line is None:
             hello = Hello("client", self._name, os.getpid())
             line = self._local.line = Line(self._router, hello, self.alive)
@@ -160,7 +171,13 @@ class RemoteConnection:
             assert received is not None
             assert isinstance(received[1], Welcome)
             self._welcome = received[1]
-        return checked(line.request(message, waiting))
+        return line
+
+    def _drop_line(self) -> None:
+        line = self._local.__dict__.pop("line", None)
+        if line is not None:
+            line.close()
+            self._lines.remove(line)
 
     def listen(self, listener: Listener, apart: bool = False) -> Callable[[], None]:
         courier = Courier(listener) if apart else None
@@ -255,6 +272,11 @@ class ClientRunner:
         rdd.to_be_saved = False
         rdd.become(Read(readers(rdd.derive(saving).collect())))
         rdd.saved_in = folder
+
+    def keep(self, rdd: RDD[Any]) -> Sequence[BlockRef]:
+        reply = self._connection.request(KeepRDD(to_lineage(rdd)))
+        assert isinstance(reply, Kept)
+        return reply.blocks
 
     def release(self, rdd: RDD[Any]) -> None:
         self._connection.request(Release(rdd.id))

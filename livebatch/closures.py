@@ -17,6 +17,7 @@ import site
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -123,12 +124,62 @@ def ship_pickle(value: Any, name: str) -> Code:
     return Code(codes.add(pickle.dumps(_dumped(value, name), protocol=5)), name)
 
 
-def _dumped(value: Any, name: str) -> bytes:
+def pickled(value: Any, name: str) -> bytes:
+    """Return the pickle of a value of the user's, which may be of the user's own classes.
+
+    Raises:
+        ClosureError: it cannot be pickled.
+    """
     _pickle_user_modules_by_value()
     try:
-        blob: bytes = cloudpickle.dumps(value, protocol=5)
+        return bytes(cloudpickle.dumps(value, protocol=5))
     except Exception as error:
         _explain(value, name, error)
+
+
+_capturing: ContextVar[list[Any] | None] = ContextVar("capturing", default=None)
+
+
+def ship_to_driver(function: Callable[..., Any] | Function) -> tuple[Function, list[Any]]:
+    """Return a function that is to run in the driver process in the form in which it travels, and
+    what it has captured that is not data but stands for something there, such as RDDs. If there is
+    any, what `load` gives is the function's pickle, to be loaded when these are at hand.
+
+    Raises:
+        ClosureError: it cannot be sent.
+    """
+    if isinstance(function, (Code, Builtin)) or not callable(function):
+        return ship(function), []
+    found: list[Any] = []
+    token = _capturing.set(found)
+    try:
+        shipped = ship(function)
+    finally:
+        _capturing.reset(token)
+    if not found:
+        return shipped, []
+    assert isinstance(shipped, Code)
+    blob = pickle.dumps(codes.blob(shipped.digest), protocol=5)
+    return Code(codes.add(blob), shipped.name), found
+
+
+def goes_to_driver() -> bool:
+    """Return whether what is being pickled now is on its way to the driver process."""
+    return _capturing.get() is not None
+
+
+def capture(thing: Any) -> int | None:
+    """Take note that a function on its way to the driver captures something that stays here;
+    return the number by which it is known there, or None if the function goes elsewhere."""
+    found = _capturing.get()
+    if found is None:
+        return None
+    found.append(thing)
+    return len(found) - 1
+
+
+def _dumped(value: Any, name: str) -> bytes:
+    blob = pickled(value, name)
     if len(blob) > LARGE:
         _warn_of_large(value, name, len(blob))
     return blob

@@ -42,6 +42,8 @@ def label_of(node: DStream[Any]) -> str:
     """
     if not node.params:  # of an attached client, which knows only the name
         return node.name or type(node).__name__
+    if isinstance(node, Input) and node.parents:
+        return node.source
     if isinstance(node, Input):
         return _short(f"{_source(node.source)}({_options(node.options)})")
     name = KINDS.get(type(node).__name__)
@@ -68,6 +70,8 @@ def _argument(value: Any) -> str:
     if isinstance(value, Builtin):
         if not any(digests(value.args)):
             return value.name
+        if value.name == "recalling":
+            return _argument(value.args[0])
         inner = ", ".join(filter(None, map(_argument, value.args)))
         return inner if value.name in ADAPTERS else f"{value.name}({inner})"
     if value is None or isinstance(value, bool):

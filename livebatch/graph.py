@@ -40,6 +40,7 @@ class Output(msgspec.Struct, frozen=True):
         name: what the stream is called, if this output names it.
         owner: the named stream whose cell defined it; it is replaced and removed with that.
         notes: what clients want to know of the stream later, such as how it is shown.
+        serves: the stream of errors for which it watches; it goes with that.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Output(msgspec.Struct, frozen=True):
     name: str | None = None
     owner: str = ""
     notes: dict[str, str] = {}
+    serves: str = ""
 
 
 class Job(NamedTuple):
@@ -111,7 +113,7 @@ class Graph:
             self._replace(name, node)
             node.name, node.persisted = name, True
         self.nodes.update(added)
-        self.outputs.update((output.id, output) for output in outputs)
+        self.outputs.update((output.id, output) for output in [*outputs, *watched(added)])
         for node in added.values():
             if self.zero is not None:
                 node.started(self.zero, now)
@@ -198,10 +200,16 @@ class Graph:
         self.version += 1
 
     def _drop_unused(self) -> None:
-        used = {id(node) for o in self.outputs.values() for node in upstream(self.stream_of(o))}
+        wanted = [self.stream_of(o) for o in self.outputs.values() if not o.serves]
+        used = {id(node) for stream in wanted for node in upstream(stream)}
+        self.outputs = {
+            k: o
+            for k, o in self.outputs.items()
+            if not o.serves or id(self.nodes.get(o.serves)) in used
+        }
         for node in [node for node in self.nodes.values() if id(node) not in used]:
             del self.nodes[node.id]
-            self._orphans += node.generated.values()
+            self._orphans += node.held()
         if self.zero is not None:
             self._settle_memory()
 
@@ -286,6 +294,16 @@ class Graph:
             node.remember = max(node.remember, retained.get(node.id, 0))
             dropped += node.forget_before(time)
         return dropped
+
+
+def watched(nodes: dict[str, DStream[Any]]) -> list[Output]:
+    """Return outputs of the streams whose errors are among some nodes: what of a stream is not
+    computed for its own sake is not known to be its error."""
+    return [
+        Output(f"{node.id}.of", node.parents[0].id, serves=node.id)
+        for node in nodes.values()
+        if isinstance(node, Input) and node.parents and node.parents[0].name is None
+    ]
 
 
 def upstream(node: DStream[Any]) -> set[DStream[Any]]:

@@ -20,6 +20,7 @@ class JobBar:
     Args:
         ask: returns how many of the job's tasks are done, and how many there are.
         make: makes a bar, as tqdm does.
+        unit: what it counts.
 
     Example:
         >>> bar = JobBar(lambda: (1, 3), terminal_bar)
@@ -27,8 +28,10 @@ class JobBar:
         >>> bar.close()
     """
 
-    def __init__(self, ask: Callable[[], tuple[int, int]], make: Callable[..., Any]) -> None:
-        self._ask, self._make = ask, make
+    def __init__(
+        self, ask: Callable[[], tuple[int, int]], make: Callable[..., Any], unit: str = "task"
+    ) -> None:
+        self._ask, self._make, self._unit = ask, make, unit
         self._begun = stopwatch()
         self._bar: Any = None
 
@@ -39,7 +42,7 @@ class JobBar:
             return
         done, total = self._ask()
         if self._bar is None:
-            self._bar = self._make(total=total, unit="task", leave=False)
+            self._bar = self._make(total=total, unit=self._unit, leave=False)
         self._bar.total, self._bar.n = total, done
         self._bar.refresh()
 

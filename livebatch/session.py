@@ -12,20 +12,23 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
 import livebatch.operators  # noqa: F401  (streams get their methods)
+from livebatch.batchrun import BatchRuns
 from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
-from livebatch.closures import Function
-from livebatch.errors import DefinitionError, NotRunning
-from livebatch.events import Batch, Batches, BatchFailed, EngineStatus, Event, Explained
+from livebatch.closures import Function, goes_to_driver
+from livebatch.errors import ClosureError, DefinitionError, NotRunning
+from livebatch.events import Batch, Batches, BatchFailed, EngineStatus, Event, Explained, TaskRuns
 from livebatch.explain import debug_text, explained
 from livebatch.failure import Failure, describe
 from livebatch.graph import NodeRecord, Output, records
+from livebatch.indriver import DriverContext
 from livebatch.interval import Duration, Millis, to_millis
 from livebatch.launch import EngineKind, attach, connect
 from livebatch.life import Life
+from livebatch.operators.refreshed import Refreshed
 from livebatch.operators.transform import Transformed, on_list
 from livebatch.rdd import RDD
 from livebatch.stream import DStream, check_count, check_name, lift, same_slide
-from livebatch.wire import Define, Explain, Remove, Settled, Status
+from livebatch.wire import AskTasks, Define, Explain, Remove, Settled, Status
 
 if TYPE_CHECKING:
     from livebatch.sql import Result
@@ -35,7 +38,7 @@ PRINTED: Millis = 60_000
 FAILURES = 100
 
 
-class StreamingContext(Life):
+class StreamingContext(Life, BatchRuns):
     """An engine, and the streams that are defined on it.
 
     Sources are methods: ``ssc.socket_text_stream("localhost", 9999)``; each file of
@@ -140,7 +143,46 @@ class StreamingContext(Life):
                 process.
         """
         slide = same_slide(dstreams, "transform")
-        return Transformed(dstreams, slide, on_list(transform_func))
+        function, versions = on_list(transform_func, slide)
+        return Transformed([*dstreams, *versions], slide, function)
+
+    def refreshed(self, load: Callable[[], RDD[Any]], every: Duration) -> Refreshed:
+        """Return a dataset that is loaded anew now and then, to be used with streams.
+
+        In a function given to `DStream.transform` it is an RDD. All of a batch sees one version,
+        and so does a batch that is computed again. The rows of a version are kept, not read again
+        for each batch. If a refresh fails, the version before goes on, and the failure is shown
+        at the stream; the next try is at the next refresh.
+
+        Args:
+            load: takes nothing, gives an RDD; it runs in the driver process, for the first batch
+                that needs it in each period.
+            every: the period, in the time of the batches; a multiple of the batch interval.
+
+        Raises:
+            DefinitionError: the period is none.
+            ClosureError: ``load`` cannot be sent to the driver process.
+
+        Example:
+            >>> from livebatch.testing import ManualContext, collected
+            >>> with ManualContext("1s") as ssc:
+            ...     spam = ssc.refreshed(lambda: ssc.parallelize([("buy", True)]), every="10m")
+            ...     words = ssc.queue_stream([["buy", "sell"]]).map(lambda word: (word, 1))
+            ...     found = collected(words.transform(lambda rdd: rdd.join(spam)))
+            ...     ssc.start()
+            ...     ssc.advance("1s")
+            ...     found
+            [[('buy', (1, True))]]
+        """
+        return Refreshed(load, every, self.batch)
+
+    def __reduce__(self) -> Any:
+        if not goes_to_driver():
+            raise ClosureError(
+                "the StreamingContext is used inside a function that runs in the workers, where "
+                "there is none: use it outside, or in transform or foreach_rdd"
+            )
+        return DriverContext, ()
 
     # -- names and outputs -------------------------------------------------------------------
 
@@ -327,6 +369,17 @@ class StreamingContext(Life):
         """Return how the engine and its streams are doing."""
         reply = self.connection.request(Status())
         assert isinstance(reply, EngineStatus)
+        return reply
+
+    def tasks(self, after: int = 0) -> TaskRuns:
+        """Return which tasks have run lately on which workers. The engine takes note of them for
+        ten seconds after each call.
+
+        Args:
+            after: the ``count`` of the reply before: only what has ended since, and what runs.
+        """
+        reply = self.connection.request(AskTasks(after))
+        assert isinstance(reply, TaskRuns)
         return reply
 
     def _heard(self, event: Event) -> None:

@@ -129,6 +129,9 @@ class DStream(Generic[T]):
                 rdd = RDD(Unioned(), [rdd])
             rdd.id = f"{self.id}@{time}"
             rdd.persisted = rdd.persisted or self.persisted
+            rdd.cuts_lineage = self.cuts_lineage and not (
+                (time - self.start) % self.checkpoint_interval
+            )
             self.generated[time] = rdd
         return rdd
 
@@ -143,6 +146,11 @@ class DStream(Generic[T]):
                 f"{name} is used by a stream that needs its batches every "
                 f"{format_millis(self.slide)}, not every {format_millis(slide)}"
             )
+
+    def slide_over(self, slide: Millis) -> Millis:
+        """Return the slide it would have over a first parent with this slide: one that follows its
+        parent's goes on to do so."""
+        return slide if self.slide == self.parents[0].slide else self.slide
 
     def newest_before(self, time: Millis) -> Millis | None:
         """Return the time of the newest batch before a time that is remembered."""
@@ -163,6 +171,10 @@ class DStream(Generic[T]):
         self.remember = max(self.remember, duration)
         for parent in self.parents:
             parent.remember_for(self.remember + self.lookback)
+
+    def held(self) -> list[RDD[Any]]:
+        """Return all RDDs that it remembers."""
+        return list(self.generated.values())
 
     def forget_before(self, time: Millis) -> list[RDD[Any]]:
         """Drop and return the batches that are no longer remembered at a time."""

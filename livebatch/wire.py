@@ -18,6 +18,7 @@ from livebatch.events import (
     Explained,
     Message,
     SourceState,
+    TaskRuns,
 )
 from livebatch.failure import Failure, render
 from livebatch.graph import NodeRecord, Output
@@ -127,10 +128,11 @@ class Call(Message, frozen=True):
 
 
 class Returned(Message, frozen=True):
-    """A call returned."""
+    """A call returned. ``said``: what is to be shown at the stream."""
 
     call: str
     rdd: Lineage | None = None
+    said: str = ""
 
 
 class Raised(Message, frozen=True):
@@ -253,6 +255,19 @@ class AskProgress(Message, frozen=True):
     job: str
 
 
+class KeepRDD(Message, frozen=True):
+    """Compute an RDD to blocks, which are the asker's; the reply is `Kept`."""
+
+    lineage: Lineage
+
+
+class Kept(Message, frozen=True):
+    """The blocks of an RDD, one for each partition."""
+
+    carries_code: ClassVar[bool] = False
+    blocks: tuple[BlockRef, ...]
+
+
 class Release(Message, frozen=True):
     """Forget the blocks of an RDD that a client had persisted."""
 
@@ -290,8 +305,48 @@ class Offer(Message, frozen=True):
     rdds: tuple[Lineage, ...]
 
 
+class BeginRun(Message, frozen=True):
+    """Make a run of a streaming program over batches that are there already.
+
+    Attributes:
+        id: unique.
+        nodes: its streams.
+        inputs: the queue streams among them, which are fed batch by batch.
+        stream: whose batches are wanted.
+        batch: the batch interval.
+        zero: the time before the first batch, milliseconds since 1970 UTC.
+    """
+
+    id: str
+    nodes: tuple[NodeRecord, ...]
+    inputs: tuple[str, ...]
+    stream: str
+    batch: Millis
+    zero: Millis
+
+
+class RunNext(Message, frozen=True):
+    """Run one more batch, given what each input has for it; the reply is the settled batch, or
+    none where the stream has none then, as `Batches`."""
+
+    run: str
+    rdds: tuple[Lineage, ...]
+
+
+class EndRun(Message, frozen=True):
+    """Give up a run and forget it."""
+
+    run: str
+
+
 class Status(Message, frozen=True):
     """Ask how the engine and its streams are doing."""
+
+
+class AskTasks(Message, frozen=True):
+    """Ask which tasks have run, after so many; they are taken note of while someone asks."""
+
+    after: int = 0
 
 
 class Ok(Message, frozen=True):
@@ -320,7 +375,8 @@ AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
     | KeepCode | SendAgain | Pause | Explain | Explained | Resize | Release | AskProgress
-    | Offer | Status | Ok | Answers | Refused | Event | EngineStatus | Batches
+    | KeepRDD | Kept | Offer | BeginRun | RunNext | EndRun | Status | AskTasks | TaskRuns | Ok
+    | Answers | Refused | Event | EngineStatus | Batches
 )  # fmt: skip
 
 

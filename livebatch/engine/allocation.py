@@ -15,6 +15,9 @@ from livebatch.rdd.operation import Read, Stored, Unioned
 from livebatch.sources import PullSource, PushSource, source
 from livebatch.stream import Input
 
+FED = ("queue", "errors")
+"""Sources that do nothing by themselves: clients feed the one, the engine the other."""
+
 
 class Allocator:
     """Collects what sources give, and hands each batch its share."""
@@ -49,7 +52,7 @@ class Allocator:
             source(name, options)
 
     def _begin(self, node: Input[Any], time: Millis) -> None:
-        if node.source != "queue":
+        if node.source not in FED:
             made = self._sources[node.id] = source(node.source, node.options)
             if isinstance(made, PullSource):
                 _, self._offsets[node.id] = made.plan(None, time)
@@ -79,8 +82,8 @@ class Allocator:
         """
         if node.source == "queue":
             return self._from_queue(node)
-        made = self._sources[node.id]
-        if isinstance(made, PushSource):
+        made = self._sources.get(node.id)
+        if made is None or isinstance(made, PushSource):
             return stored(self._received.pop(node.id, []), self._runner)
         readers, self._offsets[node.id] = made.plan(self._offsets[node.id], time)
         return RDD(Read(tuple(readers)), runner=self._runner)

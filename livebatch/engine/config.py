@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from livebatch.block import BlockRef
 from livebatch.closures import Function
 from livebatch.errors import NotRunning
 from livebatch.interval import Millis
@@ -19,11 +20,13 @@ class Config:
         batch: the batch interval, in milliseconds.
         strict: fail a batch at the first record that a function raises on.
         name: of the engine.
+        urgency: of its batches among all jobs; what is lower comes first.
     """
 
     batch: Millis
     strict: bool = False
     name: str = ""
+    urgency: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ class PlanOnly:
 
     def checkpoint(self, rdd: Any) -> None:
         raise NotRunning("the engine writes no checkpoints of RDDs itself")
+
+    def keep(self, rdd: Any) -> Sequence[BlockRef]:
+        raise NotRunning("the engine keeps what its streams persist itself")
 
     def release(self, rdd: Any) -> None:
         raise NotRunning("the engine releases what its streams persist itself")

@@ -15,6 +15,7 @@ from livebatch.engine.allocation import Allocator, ids_of
 from livebatch.engine.config import Config, PlanOnly
 from livebatch.engine.driver import Driver
 from livebatch.engine.executors.base import Executor
+from livebatch.engine.faults import Faults
 from livebatch.engine.jobs import Job, Jobs
 from livebatch.engine.log import Allocated, BatchLog, NotSettled, Settled
 from livebatch.engine.progress import Progress, blocks_of, settled_batch
@@ -43,7 +44,7 @@ from livebatch.rdd import RDD, ancestors, operations
 from livebatch.rdd.operation import Stored
 from livebatch.stream import Input
 
-BATCH, AD_HOC = 0, 1
+AD_HOC = 1
 
 
 class Receivers(Protocol):
@@ -59,6 +60,7 @@ class Engine:
     Args:
         publish: told of every event.
         receivers: where push sources run; None: nowhere.
+        jobs: those under way, where it shares the executor with another engine.
     """
 
     def __init__(
@@ -70,13 +72,15 @@ class Engine:
         log: BatchLog,
         publish: Callable[[Event], None],
         receivers: Receivers | None = None,
+        jobs: Jobs | None = None,
     ) -> None:
         self.config, self.clock, self.executor, self.log = config, clock, executor, log
         self.graph = Graph(config.batch)
         # Fixed when the engine starts: states and windows stay divided as they are.
         self.runner = PlanOnly(executor.slots)
-        self.jobs = Jobs(executor, driver, self._cuts_lineage)
+        self.jobs = jobs or Jobs(executor, driver, lambda rdd: rdd.cuts_lineage)
         self.allocator = Allocator(self.runner)
+        self._faults = Faults(self.graph, self.allocator, executor.store)
         self.tick: Millis | None = None
         self._publish, self._receivers = publish, receivers
         self._progress: dict[str, Progress] = {}
@@ -124,6 +128,12 @@ class Engine:
         """Remove an output."""
         self.graph.discard(output)
         self._graph_changed()
+
+    def clear(self) -> None:
+        """Remove everything, with all that is kept of it."""
+        for output in list(self.graph.outputs):
+            self.discard(output)
+        self._forget()
 
     def _graph_changed(self) -> None:
         for node in self.graph.nodes.values():
@@ -189,7 +199,7 @@ class Engine:
     # -- batches -----------------------------------------------------------------------------
 
     def _begin(self, time: Millis) -> None:
-        inputs = list(self.graph.inputs)
+        inputs = [n for n in self.graph.inputs if (time - n.zero) % n.slide == 0]
         for node in inputs:
             rdd = self._allocate(node, time)
             if time in node.pauses:
@@ -224,7 +234,7 @@ class Engine:
         failed = partial(self._not_settled, progress, job)
         id, function = _job_id(job), job.output.function
         if function is None:
-            strict, urgency = self.config.strict, (BATCH, job.time)
+            strict, urgency = self.config.strict, (self.config.urgency, job.time)
             begun = partial(progress.begin, self.clock)
             self.jobs.run(Job(id, job.rdd, None, settled, failed, None, urgency, strict, begun))
             return
@@ -242,6 +252,7 @@ class Engine:
         self._costs.update(done.costs)
         batch = settled_batch(job, done, progress.begin(self.clock), self.clock.now())
         progress.finished(batch, job.rdd)
+        self._faults.feed(done, job.time)
         self._publish(BatchSettled(batch))
         self._close(job.time)
         self._next(progress)
@@ -301,13 +312,6 @@ class Engine:
         waiting += [p.settled[-1][1] for p in self._progress.values() if p.settled]
         return {node.id for rdd in (*waiting, *self.jobs.rdds()) for node in ancestors(rdd)}
 
-    def _cuts_lineage(self, rdd: RDD[Any]) -> bool:
-        id, _, time = rdd.id.partition("@")
-        node = self.graph.nodes.get(id)
-        if node is None or not node.cuts_lineage:
-            return False
-        return (int(time) - node.start) % node.checkpoint_interval == 0
-
     # -- sources -----------------------------------------------------------------------------
 
     def received(self, stream: str, block: BlockRef) -> None:
@@ -330,7 +334,7 @@ class Engine:
     def code_in_use(self) -> set[str]:
         """Return the digests of the code that streams, their batches and jobs need."""
         nodes = list(self.graph.nodes.values())
-        known = [rdd for node in nodes for rdd in node.generated.values()]
+        known = [rdd for node in nodes for rdd in node.held()]
         known += [*self.jobs.rdds(), *self.allocator.waiting()]
         known += [job.rdd for p in self._progress.values() for job in p.unfinished()]
         params = [node.params for node in nodes]

@@ -9,6 +9,7 @@ from livebatch.closures import load
 from livebatch.errors import DefinitionError
 from livebatch.failure import describe
 from livebatch.rdd import RDD, JobRunner, from_lineage, to_lineage
+from livebatch.rdd.calling import calling
 from livebatch.wire import Call, CallOutcome, Raised, Returned
 
 
@@ -32,14 +33,15 @@ def carry_out(call: Call, runner: JobRunner) -> CallOutcome:
     """Make a call here and now; its RDDs' actions go to ``runner``."""
     try:
         rdds = [from_lineage(lineage, runner) for lineage in call.rdds]
-        result = load(call.function)(call.time, *rdds)
+        with calling(call.id, runner) as this:
+            result = load(call.function)(call.time, *rdds)
         if not call.wants_rdd:
             return Returned(call.id)
         if not isinstance(result, RDD):
             raise DefinitionError(
                 f"the function of a transform must return an RDD, not {type(result).__name__}"
             )
-        return Returned(call.id, to_lineage(result))
+        return Returned(call.id, to_lineage(result), "".join(this.said))
     except Exception as error:
         return Raised(call.id, describe(error))
 

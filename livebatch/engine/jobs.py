@@ -4,7 +4,7 @@ stages, runs them, and plans again without a block that was lost."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from livebatch.block import BlockRef
@@ -43,6 +43,7 @@ class Job:
         splits: which partitions; None: all.
         done, failed: called once, one of them; ``failed`` with what was printed, too.
         begun: called when work on it begins; again if it has to be planned again.
+        said: by the transforms that it waited for.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Job:
     strict: bool = False
     begun: Callable[[], object] = lambda: None
     replans: int = 0
+    said: str = ""
 
 
 @dataclass
@@ -70,6 +72,9 @@ class Jobs:
 
     Args:
         cut: says of an RDD that is now stored whether to forget how it was computed.
+
+    Attributes:
+        persisted: RDDs that clients have persisted, by id.
     """
 
     def __init__(
@@ -78,8 +83,9 @@ class Jobs:
         driver: Driver,
         cut: Callable[[RDD[Any]], bool],
     ) -> None:
-        self._executor, self._driver, self._cut = executor, driver, cut
+        self._executor, self.driver, self._cut = executor, driver, cut
         self._scheduler = Scheduler()
+        self.persisted: dict[str, RDD[Any]] = {}
         self._jobs: dict[str, Job] = {}
         self._calls: dict[str, _Call] = {}
         self._tasks: dict[str, Task] = {}
@@ -137,7 +143,7 @@ class Jobs:
         known = {node.id: node for rdd in rdds for node in ancestors(rdd)}
         message = Call(id, function, time, tuple(map(to_lineage, rdds)), wants_rdd)
         self._calls[id] = _Call(message, done, failed, known)
-        self._driver.submit(message)
+        self.driver.submit(message)
 
     def cancel(self, id: str) -> None:
         """Forget a job or a call; neither of its callbacks is called."""
@@ -145,7 +151,7 @@ class Jobs:
             self._handle(JobCancelled(id))
             self._cancel_transforms()
         if self._calls.pop(id, None) is not None:
-            self._driver.cancel(id)
+            self.driver.cancel(id)
 
     def _cancel_transforms(self) -> None:
         """Cancel the transforms that nobody waits for any more."""
@@ -164,7 +170,7 @@ class Jobs:
         return bool(self._take_calls() or returned or results)
 
     def _take_calls(self) -> int:
-        outcomes = self._driver.poll()
+        outcomes = self.driver.poll()
         for outcome in outcomes:
             self._called(outcome)
         return len(outcomes)
@@ -177,7 +183,10 @@ class Jobs:
 
         def done(result: RDD[Any] | None) -> None:
             assert result is not None
-            rdd.become(Unioned(), [result])
+            if isinstance(result.operation, Stored) and result not in rdd.parents:
+                rdd.become(result.operation)
+            else:
+                rdd.become(Unioned(), [result])
             self._resume(rdd.id, None)
 
         def failed(failure: Failure) -> None:
@@ -204,8 +213,10 @@ class Jobs:
         elif outcome.rdd is None:
             call.done(None)
         else:
+            for job in self._waiting.get(outcome.call, ()):
+                job.said += outcome.said
             runner = next((rdd.runner for rdd in call.known.values() if rdd.runner), None)
-            call.done(from_lineage(outcome.rdd, runner, call.known))
+            call.done(from_lineage(outcome.rdd, runner, {**self.persisted, **call.known}))
 
     # -- stages ------------------------------------------------------------------------------
 
@@ -220,7 +231,7 @@ class Jobs:
             self._handle(JobSubmitted(job.id, stages, job.urgency, job.strict))
         else:
             del self._jobs[job.id]
-            job.done(JobDone(job.id, (), 0.0, ()))
+            job.done(JobDone(job.id, (), 0.0, (), job.said))
 
     def _plan(self, job: Job) -> list[Stage]:
         if job.action is None:
@@ -244,7 +255,8 @@ class Jobs:
                 case JobBegun():
                     self._jobs[command.job].begun()
                 case JobDone():
-                    self._jobs.pop(command.job).done(command)
+                    job = self._jobs.pop(command.job)
+                    job.done(replace(command, printed=job.said + command.printed))
                 case JobGivenUp():
                     self._given_up(command)
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from livebatch.block import BlockRef
+from livebatch.engine.allocation import FED
 from livebatch.engine.child import Child
 from livebatch.engine.store import Place
 from livebatch.events import SourceState
@@ -113,4 +114,4 @@ class ReceiverHost:
 
 
 def _is_push(node: Input[Any]) -> bool:
-    return node.source != "queue" and hasattr(kind(node.source), "run")
+    return node.source not in FED and hasattr(kind(node.source), "run")

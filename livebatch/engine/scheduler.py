@@ -103,6 +103,7 @@ class JobDone:
         seconds: how long its tasks ran, added up.
         read: how many rows its first stages read.
         costs: what the stages cost, by the streams that they computed.
+        faults: what each stage left out, if any did.
     """
 
     job: str
@@ -112,6 +113,22 @@ class JobDone:
     printed: str = ""
     read: int = 0
     costs: Mapping[str, StageCost] = field(default_factory=dict)
+    faults: tuple[StageFaults, ...] = ()
+
+
+@dataclass(frozen=True)
+class StageFaults:
+    """What a stage left out because functions raised on it.
+
+    Attributes:
+        id: of the stage.
+        streams: ids of the streams that it computed.
+        bad: what each of its tasks left out.
+    """
+
+    id: str
+    streams: frozenset[str]
+    bad: tuple[BadRecords, ...]
 
 
 @dataclass(frozen=True)
@@ -147,6 +164,11 @@ class _Stage:
     @property
     def cost(self) -> StageCost:
         return cost_of(self.stage, self.done.values())
+
+    @property
+    def faults(self) -> StageFaults:
+        bad = tuple(done.bad for done in self.done.values() if done.bad)
+        return StageFaults(self.stage.id, self.streams, bad)
 
 
 def _too_many_bad(state: _Stage) -> Failure | None:
@@ -277,7 +299,10 @@ class Scheduler:
                 first = [done for s in needed if not s.stage.parents for done in s.done.values()]
                 read = sum(done.rows for done in first)
                 costs = {id: s.cost for s in needed for id in s.streams}
-                self._commands.append(JobDone(name, result, seconds, bad, printed, read, costs))
+                faults = tuple(f for s in needed if (f := s.faults).bad) if bad else ()
+                self._commands.append(
+                    JobDone(name, result, seconds, bad, printed, read, costs, faults)
+                )
                 self._drop(name)
 
     def _failed(self, event: Failed) -> None:

@@ -10,18 +10,26 @@ from typing import Any
 from livebatch.closures import digests
 from livebatch.engine.core import AD_HOC, Engine
 from livebatch.engine.jobs import Job
-from livebatch.errors import LivebatchError
-from livebatch.events import Batches, EngineStatus, Message
+from livebatch.engine.progress import blocks_of
+from livebatch.engine.report import task_runs
+from livebatch.engine.run import Run
+from livebatch.errors import LivebatchError, NotRunning
+from livebatch.events import Batches, EngineStatus, Message, TaskRuns
 from livebatch.failure import Failure
 from livebatch.rdd import RDD, Lineage, ancestors, from_lineage, operations
 from livebatch.rdd.operation import Stored
 from livebatch.wire import (
     Answers,
     AskProgress,
+    AskTasks,
+    BeginRun,
     CancelJob,
     Define,
     Discard,
+    EndRun,
     Explain,
+    KeepRDD,
+    Kept,
     Offer,
     Ok,
     Pause,
@@ -30,6 +38,7 @@ from livebatch.wire import (
     Remove,
     Resize,
     RunJob,
+    RunNext,
     Settled,
     Start,
     Status,
@@ -48,7 +57,8 @@ class Service:
 
     def __init__(self, engine: Engine, stop: Callable[[bool], None]) -> None:
         self._engine, self._stop = engine, stop
-        self._persisted: dict[str, RDD[Any]] = {}
+        self._persisted = engine.jobs.persisted
+        self._runs: dict[str, Run] = {}
 
     def handle(self, request: Message, reply: Reply) -> None:
         """Carry out a request and reply to it."""
@@ -87,15 +97,29 @@ class Service:
                 engine.jobs.cancel(request.id)
             case AskProgress():
                 return Ok(engine.jobs.progress(request.job))
+            case KeepRDD():
+                self._keep(request, reply)
+                return None
             case Settled():
                 progress = engine.progress_of(request.output)
                 found = progress.between(request.after, request.until, request.limit)
                 return Batches(tuple(found))
             case Status():
                 return self._status()
+            case AskTasks():
+                count, ran = engine.executor.timesheet.since(request.after)
+                return TaskRuns(count, task_runs(ran, engine.graph, engine.clock.now()))
             case RunJob():
                 self._run(request, reply)
                 return None
+            case BeginRun():
+                self._runs[request.id] = Run(engine, request)
+            case RunNext():
+                self._run_next(request, reply)
+                return None
+            case EndRun():
+                if run := self._runs.pop(request.run, None):
+                    run.end()
             case _:
                 return Refused("EngineError", f"{type(request).__name__} is not a request")
         return Ok()
@@ -118,6 +142,23 @@ class Service:
             )
         )
 
+    def _keep(self, request: KeepRDD, reply: Reply) -> None:
+        rdd = self._rdd(request.lineage)
+
+        def done(_: Any) -> None:
+            reply(Kept(tuple(blocks_of(rdd))))
+
+        failed = partial(_refuse, reply)
+        self._engine.jobs.run(
+            Job(f"{rdd.id}.kept", rdd, None, done, failed, urgency=(AD_HOC,), strict=True)
+        )
+
+    def _run_next(self, request: RunNext, reply: Reply) -> None:
+        run = self._runs.get(request.run)
+        if run is None:
+            raise NotRunning(f"there is no run {request.run}")
+        run.next([self._rdd(lineage) for lineage in request.rdds], reply)
+
     def _rdd(self, lineage: Lineage) -> RDD[Any]:
         """Return the RDD of records, with what is here already instead of its records."""
         known = {
@@ -132,8 +173,9 @@ class Service:
         return result
 
     def code_in_use(self) -> set[str]:
-        """Return the digests of the code that RDDs which clients have persisted need."""
-        return set(digests(operations(self._persisted.values())))
+        """Return the digests of the code that runs and RDDs which clients have persisted need."""
+        found = set(digests(operations(self._persisted.values())))
+        return found.union(*(run.code_in_use() for run in self._runs.values()))
 
     def _release(self, id: str) -> None:
         rdd = self._persisted.pop(id, None)
@@ -146,13 +188,13 @@ class Service:
             batch=engine.config.batch,
             running=engine.tick is not None,
             now=engine.clock.now(),
-            workers=engine.executor.pids(),
+            workers=(workers := engine.executor.pids()),
             streams=engine.streams(),
             stored=engine.executor.store.used(),
             pending=engine.jobs.pending,
             pid=os.getpid(),
             name=engine.config.name,
-            worked=engine.executor.worked(),
+            worked=tuple(map(engine.executor.timesheet.worked, workers)),
         )
 
 

@@ -31,7 +31,10 @@ def foreach_rdd(self: Stream, func: Callable[..., None], on: str = "engine") -> 
         raise DefinitionError(f'on is "engine" or "kernel", not {on!r}')
     context = context_of(self)
     if on == "engine":
-        context.add_output(self, on_rdds(func, 1, "foreach_rdd"))
+        function, refreshed = on_rdds(func, 1, "foreach_rdd")
+        if refreshed:
+            raise DefinitionError("a refreshed dataset is for transform: join with it there first")
+        context.add_output(self, function)
     else:
         context.subscribe(self, _for_kernel(func))
 

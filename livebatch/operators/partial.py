@@ -14,7 +14,7 @@ from math import gcd
 from typing import Any
 
 from livebatch.closures import Function, builtin
-from livebatch.interval import Interval, Millis
+from livebatch.interval import Interval, Millis, check_multiple
 from livebatch.rdd import RDD
 from livebatch.rdd import functions as run
 from livebatch.rdd.external import Groups, Side, folded
@@ -37,14 +37,22 @@ class Level(DStream[Any]):
         self.lookback, self.func = slide - parents[0].slide, func
         parents[0].persisted = True
 
+    def check_parent(self, slide: Millis, name: str) -> None:
+        check_multiple(self.slide, slide, f"{name} is merged by a stream whose slide")
+
+    def slide_over(self, slide: Millis) -> Millis:
+        return self.slide // self.parents[0].slide * slide
+
     def compute(self, time: Millis) -> RDD[Any] | None:
         batches = batches_of(self.parents[0], time - self.slide, time)
         return merged(batches, self.func) if batches else None
 
 
 class MergedWindow(DStream[Any]):
-    """The values of each key in the last ``window`` milliseconds, merged from the levels that the
-    parent is the highest of."""
+    """The values of each key in the last ``window`` milliseconds, merged from levels.
+
+    The first parent is level 0, the last the highest level.
+    """
 
     reaches_back = True
     goes_on = True
@@ -60,13 +68,27 @@ class MergedWindow(DStream[Any]):
         super().__init__(parents, slide, window, func, num_partitions)
         self.length, self.func, self.num_partitions = window, func, num_partitions
         # A batch of a level is needed until a window begins after it does.
-        self.lookback = window - parents[0].slide
-        parents[0].persisted = True
+        self.lookback = max(window - parents[-1].slide, 0)
+        parents[-1].persisted = True
+
+    def check_parent(self, slide: Millis, name: str) -> None:
+        whose = f"{name} is used by a stream whose"
+        check_durations(self.length, self.slide, self.parents[0].slide, whose)
 
     def compute(self, time: Millis) -> RDD[Any]:
-        parent = self.parents[0]
-        batches = covering(parent, time - self.length, time)
-        return merged(batches, self.func) if batches else nothing(parent, self.num_partitions)
+        highest = self.parents[-1]
+        batches = covering(highest, time - self.length, time)
+        return merged(batches, self.func) if batches else nothing(highest, self.num_partitions)
+
+
+def check_durations(length: Millis, slide: Millis, of_parent: Millis, whose: str) -> None:
+    """Check that a window and a slide are multiples of the parent's slide.
+
+    Raises:
+        DefinitionError: one is not.
+    """
+    check_multiple(length, of_parent, f"{whose} window")
+    check_multiple(slide, of_parent, f"{whose} slide")
 
 
 def batches_of(stream: Stream, start: Millis, end: Millis) -> list[RDD[Any]]:
@@ -124,7 +146,8 @@ def merged_window(
         level = shared(reduced, Level, pane, func)
     while 2 * FAN * level.slide <= length + pane:  # then one of the next level always fits in
         level = shared(level, Level, FAN * level.slide, func)
-    return MergedWindow([level], slide, length, func, num_partitions)
+    parents = list(dict.fromkeys([reduced, level]))
+    return MergedWindow(parents, slide, length, func, num_partitions)
 
 
 def shared(stream: Stream, kind: Callable[..., Stream], *params: Any) -> Stream:

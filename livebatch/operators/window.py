@@ -11,11 +11,10 @@ from typing import Any
 
 from livebatch.closures import Function, builtin, ship
 from livebatch.interval import Duration, Millis, to_millis
-from livebatch.operators.partial import merged_window, shared
+from livebatch.operators.partial import check_durations, merged_window, shared
 from livebatch.operators.windowed import (
     SlidWindow,
     Windowed,
-    check_durations,
     slide_counts,
     slide_present,
     slide_values,

@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import count
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from livebatch.block import BlockRef
-from livebatch.closures import Function
+from livebatch.closures import Function, capture
 from livebatch.errors import ClosureError, NotRunning
+from livebatch.rdd.calling import recall
 from livebatch.rdd.operation import AnyOperation, Stored
 from livebatch.rdd.partitioner import Partitioner
 
@@ -45,6 +46,13 @@ class JobRunner(Protocol):
     def checkpoint(self, rdd: Any) -> None:
         """Save an RDD, and have it read from there from now on."""
 
+    def keep(self, rdd: Any) -> Sequence[BlockRef]:
+        """Compute an RDD to blocks, which are the caller's from now on; return them.
+
+        Raises:
+            JobFailed: a function of the user's raised.
+        """
+
     def release(self, rdd: Any) -> None:
         """Forget the blocks of an RDD that was persisted."""
 
@@ -68,6 +76,7 @@ class Dataset(Generic[T]):
         self.persisted = False
         self.to_be_saved = False
         self.saved_in: str | None = None
+        self.cuts_lineage = False
         self.label = f"RDD {self.id}"
         self._origin: tuple[AnyOperation, tuple[RDD[Any], ...]] | None = None
 
@@ -143,7 +152,10 @@ class Dataset(Generic[T]):
             seen.update(parent.id for parent in fresh)
             stack.extend(fresh)
 
-    def __reduce__(self) -> NoReturn:
+    def __reduce__(self) -> Any:
+        number = capture(self)
+        if number is not None:
+            return recall, (number,)
         raise ClosureError(
             "an RDD is used inside a function that runs in the workers, where there are no RDDs: "
             "collect() it first and use the list, or combine the two with join or transform"

@@ -73,7 +73,7 @@ def look_at(data: str, time_column: str) -> Recording:
         known = ", ".join(kinds) or "none"
         raise DefinitionError(f'there is no column "{time_column}" in the data; there are {known}')
     version = "" if inline else _version(data)
-    times = _times(_table(data, ((time_column, kinds[time_column]),)), time_column)
+    times = times_of(_table(data, ((time_column, kinds[time_column]),)), time_column)
     if not len(times):
         raise DefinitionError("there are no rows to play")
     first, last = int(times.min()), int(times.max())
@@ -92,7 +92,7 @@ def load(recording: Recording) -> tuple[pa.Table, npt.NDArray[np.int64]]:
             f"{recording.data} is not what it was when the stream was defined: define it again"
         )
     table = _table(recording.data, recording.columns)
-    times = _times(table, recording.time_column)
+    times = times_of(table, recording.time_column)
     if (times[1:] < times[:-1]).any():
         order = np.argsort(times, kind="stable")
         table, times = table.take(pa.array(order)), times[order]
@@ -126,7 +126,12 @@ def _table(data: str, columns: Columns) -> pa.Table:
     return read_table(data, format_of(data), columns)
 
 
-def _times(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
+def times_of(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
+    """Return a column of times in microseconds.
+
+    Raises:
+        DefinitionError: it is no such column.
+    """
     column = table.column(name)
     kind = column.type
     if column.null_count:

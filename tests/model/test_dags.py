@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livebatch.engine.executors.inline import InlineExecutor
+from livebatch.interval import to_datetime
+from livebatch.testing import START
 from tests.model.conftest import Cluster
-from tests.model.harness import Batches, bags, context, history, watch
+from tests.model.harness import Batches, bags, context, history, second, watch
 from tests.model.strategies import batches_of, pairs
 
 
@@ -118,3 +120,22 @@ def test_a_rerun_gives_the_same_rows_in_the_same_order(
     batches: list[list[Any]], program: list[Step]
 ) -> None:
     assert results(batches, program, None) == results(batches, program, None)
+
+
+def test_a_run_over_history_gives_what_the_live_run_gives(cluster: Cluster) -> None:
+    @settings(max_examples=2 * cluster.examples)
+    @given(
+        batches_of(pairs, most=6),
+        st.lists(steps, min_size=1, max_size=5),
+        st.integers(1, 3),
+    )
+    def check(batches: list[list[Any]], program: list[Step], slots: int) -> None:
+        executor = cluster.executor(slots)
+        live = results(batches, program, executor)
+        with context(executor) as ssc:
+            streams = streams_of(ssc.queue_stream(), program, 1000)
+            for stream, expected in zip(streams, live, strict=True):
+                found = ssc.run_batch(stream, batches, start=to_datetime(START))
+                assert {second(time): rows for time, rows in found} == expected
+
+    check()

@@ -279,8 +279,9 @@ def test_a_replacement_must_fit_the_lengths_of_windows(ssc: Any, numbers: Any) -
 def test_no_kind_of_stream_hides_an_operator(ssc: Any) -> None:
     operators = {name for name, value in vars(DStream).items() if callable(value)}
     stream = ssc.queue_stream()
-    made = stream.count_by_value_and_window(2).union(stream).transform(abs)
-    made = made.window(2).update_state_by_key(max).reduce_by_key_and_window(add, None, 4)
+    dataset = ssc.refreshed(lambda: None, every=2)
+    made = stream.count_by_value_and_window(2).union(stream).transform(lambda rdd: dataset)
+    made = made.window(2).update_state_by_key(max).reduce_by_key_and_window(add, None, 4).errors
     kinds, todo = set(), [made]
     while todo:
         node = todo.pop()
