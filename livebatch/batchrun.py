@@ -184,12 +184,9 @@ class Program:
         return new
 
     def _slide(self, node: Stream, parents: Sequence[Stream]) -> Millis:
-        """Return the slide of a stream: what follows its parent goes on to do so."""
         if parents:
-            follows, slide = node.slide == node.parents[0].slide, parents[0].slide
-        else:
-            follows, slide = node.slide == self._batch, self._every
-        return slide if follows else node.slide
+            return node.slide_over(parents[0].slide)
+        return self._every if node.slide == self._batch else node.slide
 
 
 class BatchRuns:

@@ -150,6 +150,11 @@ class DStream(Generic[T]):
                 f"{format_millis(self.slide)}, not every {format_millis(slide)}"
             )
 
+    def slide_over(self, slide: Millis) -> Millis:
+        """Return the slide it would have over a first parent with this slide: one that follows its
+        parent's goes on to do so."""
+        return slide if self.slide == self.parents[0].slide else self.slide
+
     def newest_before(self, time: Millis) -> Millis | None:
         """Return the time of the newest batch before a time that is remembered."""
         return max((t for t in self.generated if t < time), default=None)
@@ -181,8 +186,7 @@ class DStream(Generic[T]):
         """Drop and return the batches that are no longer remembered at a time."""
         self.pauses.forget_before(time - self.remember)
         old = [t for t in self.generated if t <= time - self.remember]
-        recent = [rdd for t, rdd in self.generated.items() if t > time - self.remember]
-        if self.cuts_lineage and not any(isinstance(rdd.operation, Stored) for rdd in recent):
+        if self.cuts_lineage and not self._stored_after(time - self.remember):
             del old[-1:]  # the next batch goes on from it, however long ago it was
         return [self.generated.pop(t) for t in old]
 
@@ -191,6 +195,10 @@ class DStream(Generic[T]):
         for name, value in list(vars(self).items()):
             if isinstance(value, (Code, Builtin, tuple)) and name != "parents":
                 setattr(self, name, rebound(value, newest))
+
+    def _stored_after(self, time: Millis) -> bool:
+        return any(t > time and isinstance(rdd.operation, Stored)
+                   for t, rdd in self.generated.items())  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or self.id}>"

@@ -1,8 +1,9 @@
 """Partial results that windows without an inverse are merged from, and that they share.
 
 Level 0 is a stream that has each batch reduced by key. Each batch of a level above is the merge of
-two of the level below, at times that are multiples of its slide since the zero time. So any window
-is covered by at most two batches of each level, always the same ones, merged in order of time.
+four of the level below, at times that are multiples of its slide since the zero time. So any window
+is covered by a few batches of each level, always the same ones, merged in order of time.
+(docs/adr/0004-windows-from-levels.md tells why.)
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from livebatch.stream import DStream
 
 Stream = DStream[Any]
 
+FAN = 4
+"""So many batches of a level are merged into one of the next."""
+
 
 class Level(DStream[Any]):
     """The values of each key in the parent's last batches, merged, as often as those are new."""
@@ -34,7 +38,10 @@ class Level(DStream[Any]):
         parents[0].persisted = True
 
     def check_parent(self, slide: Millis, name: str) -> None:
-        check_multiple(self.slide, slide, f"{name} is used by a stream whose slide")
+        check_multiple(self.slide, slide, f"{name} is merged by a stream whose slide")
+
+    def slide_over(self, slide: Millis) -> Millis:
+        return self.slide // self.parents[0].slide * slide
 
     def compute(self, time: Millis) -> RDD[Any] | None:
         batches = batches_of(self.parents[0], time - self.slide, time)
@@ -42,8 +49,10 @@ class Level(DStream[Any]):
 
 
 class MergedWindow(DStream[Any]):
-    """The values of each key in the last ``window`` milliseconds, merged from the levels that the
-    parent is the highest of."""
+    """The values of each key in the last ``window`` milliseconds, merged from levels.
+
+    The first parent is level 0, the last the highest level.
+    """
 
     reaches_back = True
     goes_on = True
@@ -59,21 +68,27 @@ class MergedWindow(DStream[Any]):
         super().__init__(parents, slide, window, func, num_partitions)
         self.length, self.func, self.num_partitions = window, func, num_partitions
         # A batch of a level is needed until a window begins after it does.
-        self.lookback = window - parents[0].slide
-        parents[0].persisted = True
+        self.lookback = max(window - parents[-1].slide, 0)
+        parents[-1].persisted = True
 
     def check_parent(self, slide: Millis, name: str) -> None:
-        lowest = self.parents[0]
-        while isinstance(lowest, Level):
-            lowest = lowest.parents[0]
         whose = f"{name} is used by a stream whose"
-        check_multiple(self.length, lowest.slide, f"{whose} window")
-        check_multiple(self.slide, lowest.slide, f"{whose} slide")
+        check_durations(self.length, self.slide, self.parents[0].slide, whose)
 
     def compute(self, time: Millis) -> RDD[Any]:
-        parent = self.parents[0]
-        batches = covering(parent, time - self.length, time)
-        return merged(batches, self.func) if batches else nothing(parent, self.num_partitions)
+        highest = self.parents[-1]
+        batches = covering(highest, time - self.length, time)
+        return merged(batches, self.func) if batches else nothing(highest, self.num_partitions)
+
+
+def check_durations(length: Millis, slide: Millis, of_parent: Millis, whose: str) -> None:
+    """Check that a window and a slide are multiples of the parent's slide.
+
+    Raises:
+        DefinitionError: one is not.
+    """
+    check_multiple(length, of_parent, f"{whose} window")
+    check_multiple(slide, of_parent, f"{whose} slide")
 
 
 def batches_of(stream: Stream, start: Millis, end: Millis) -> list[RDD[Any]]:
@@ -129,9 +144,10 @@ def merged_window(
     level, pane = reduced, gcd(length, slide)
     if pane > reduced.slide:
         level = shared(reduced, Level, pane, func)
-    while 4 * level.slide <= length + pane:  # then one of twice the slide always fits in
-        level = shared(level, Level, 2 * level.slide, func)
-    return MergedWindow([level], slide, length, func, num_partitions)
+    while 2 * FAN * level.slide <= length + pane:  # then one of the next level always fits in
+        level = shared(level, Level, FAN * level.slide, func)
+    parents = list(dict.fromkeys([reduced, level]))
+    return MergedWindow(parents, slide, length, func, num_partitions)
 
 
 def shared(stream: Stream, kind: Callable[..., Stream], *params: Any) -> Stream:

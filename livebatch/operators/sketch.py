@@ -105,8 +105,8 @@ def top_k_by_window(
     """Return a stream of the ``k`` most frequent records of a sliding window with about how often
     they occur: (record, count), most frequent first.
 
-    Where there are few different records, or k must be exact, `count_by_value_and_window` and
-    `top` tell the same; this needs the same memory and time however many there are.
+    `count_by_value_and_window` and `top` tell it exactly, for the memory and time that all
+    different records take; this takes the same however many there are.
 
     Args:
         k: how many.

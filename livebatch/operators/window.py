@@ -6,16 +6,15 @@ A window of length w at time t holds the batches of (t - w, t]. The first window
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import add
+from operator import add, itemgetter
 from typing import Any
 
 from livebatch.closures import Function, builtin, ship
 from livebatch.interval import Duration, Millis, to_millis
-from livebatch.operators.partial import merged_window, shared
+from livebatch.operators.partial import check_durations, merged_window, shared
 from livebatch.operators.windowed import (
     SlidWindow,
     Windowed,
-    check_durations,
     slide_counts,
     slide_present,
     slide_values,
@@ -59,9 +58,9 @@ def reduce_by_key_and_window(
     """Merge the values of each key over a sliding window.
 
     With an inverse function, each slide calls the functions for what enters and leaves the window
-    only. The inverse must be exact (integers and decimals are, floats are not). Without one,
-    windows over the same stream with the same function share partial results, of which each slide
-    merges at most twice as many as there are binary digits in the number of batches.
+    only. The inverse must be exact (integers and decimals are, floats are not). Without one, each
+    slide merges a few partial results (some 3 × log2 of the number of batches at most), which
+    windows over the same stream with the same function share.
 
     Args:
         func: associative, commutative; takes two values, gives one.
@@ -102,7 +101,7 @@ def _present(
     """Return a sliding reduction that knows which keys have left the window, and drops them."""
     step = builtin(slide_present, func, inv_func)
     window = SlidWindow([reduced], slide, length, step, num_partitions)
-    return lift(window, "map", builtin(key_and_value), True)
+    return lift(window, "map_partitions", builtin(keys_and_values), True)
 
 
 @operator
@@ -226,5 +225,5 @@ def no_key(row: Any) -> None:
     return None
 
 
-def key_and_value(row: tuple[Any, Any, int]) -> tuple[Any, Any]:
-    return row[:2]
+def keys_and_values(rows: run.Rows) -> run.Rows:
+    return map(itemgetter(0, 1), rows)

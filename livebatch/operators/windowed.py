@@ -7,8 +7,8 @@ from itertools import chain
 from typing import Any
 
 from livebatch.closures import Function, builtin
-from livebatch.interval import Millis, check_multiple
-from livebatch.operators.partial import batches_of, nothing
+from livebatch.interval import Millis
+from livebatch.operators.partial import batches_of, check_durations, nothing
 from livebatch.rdd import RDD
 from livebatch.rdd import functions as run
 from livebatch.rdd.operation import Stored, Unioned, Zipped
@@ -138,13 +138,3 @@ def slide_counts(before: run.Pairs, left: Tables, entered: Tables) -> run.Rows:
     for key, count in chain.from_iterable(entered):
         counts[key] = counts.get(key, 0) + count
     return counts.items()
-
-
-def check_durations(length: Millis, slide: Millis, of_parent: Millis, whose: str) -> None:
-    """Check that a window and a slide are multiples of the parent's slide.
-
-    Raises:
-        DefinitionError: one is not.
-    """
-    check_multiple(length, of_parent, f"{whose} window")
-    check_multiple(slide, of_parent, f"{whose} slide")

@@ -66,6 +66,21 @@ def test_nothing_is_left_in_the_store(cluster: Cluster, every_block_stored: None
         assert store.ids() == before
 
 
+@pytest.mark.parametrize("every", [1, 2, 6])
+def test_windows_over_history_may_have_other_batches(every: int) -> None:
+    def build(stream: Any, length: int, slide: int | None) -> Any:
+        return stream.reduce_by_key_and_window(max, None, length, slide)
+
+    batches = [[("n", n * 7 % 11)] for n in range(60)]
+    past = history(batches)
+    past.slide, past.batches = every, {at * every: rows for at, rows in past.batches.items()}
+    with context() as ssc:
+        stream = ssc.queue_stream()
+        for length, slide in ((36, None), (120, None), (12, 6), (60, 30), (6, 12)):
+            run = ssc.run_batch(build(stream, length, slide), batches, every=every)
+            assert run.batches == list(build(past, length, slide).batches.values())
+
+
 def test_rows_are_cut_into_batches_by_their_times(tmp_path: Path) -> None:
     rows = [{"at": second, "n": number} for number, second in enumerate([7, 3.5, 4, 4.001, 9])]
     pd.DataFrame(rows).to_csv(tmp_path / "rows.csv", index=False)

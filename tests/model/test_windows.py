@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -131,11 +130,11 @@ def test_a_window_defined_late_is_as_one_defined_early(
         assert bags(second) == bags({at: rows for at, rows in first.items() if at > defined})
 
 
-lengths = st.tuples(st.integers(1, 20), st.integers(1, 5))
+lengths = st.tuples(st.integers(1, 40), st.integers(1, 5))
 
 
 @settings(max_examples=30)
-@given(batches_of(gains, most=40), st.lists(lengths, min_size=1, max_size=4), parameters)
+@given(batches_of(gains, most=50), st.lists(lengths, min_size=1, max_size=4), parameters)
 def test_windows_of_any_length_over_one_stream_agree_with_the_oracle(
     batches: list[list[Any]], windows: list[tuple[int, int]], p: Parameters
 ) -> None:
@@ -154,15 +153,15 @@ def test_windows_of_any_length_over_one_stream_agree_with_the_oracle(
 
 def test_what_is_merged_in_which_order_is_the_same_whenever_a_window_is_defined() -> None:
     """So that not even sums of floats differ."""
-    batches = [[("sum", 1.1**n)] for n in range(40)]
+    batches = [[("sum", 1.1**n)] for n in range(60)]
     with context() as ssc:
         numbers = ssc.register("numbers", ssc.queue_stream(batches))
-        early = watch(numbers.reduce_by_key_and_window(add, None, 21))
+        early = watch(numbers.reduce_by_key_and_window(add, None, 35))
         ssc.start()
-        ssc.advance(30)
-        late = watch(numbers.reduce_by_key_and_window(lambda a, b: a + b, None, 21))
-        ssc.advance(10)
-    assert late == {at: rows for at, rows in early.items() if at > 30}
+        ssc.advance(45)
+        late = watch(numbers.reduce_by_key_and_window(lambda a, b: a + b, None, 35))
+        ssc.advance(15)
+    assert late == {at: rows for at, rows in early.items() if at > 45}
 
 
 @dataclass(frozen=True)
@@ -227,7 +226,6 @@ def test_a_slide_of_ten_minutes_costs_what_changed(tmp_path: Path) -> None:
         # Two keys are added to each window and taken off it; one pair is merged for both windows.
         assert taken == [9, 9]
         assert max(each) <= 2 * math.log2(TEN_MINUTES)
-        assert statistics.mean(each) <= math.log2(TEN_MINUTES) + 1
         assert costs(ssc, "short") == costs(ssc, "long")
         assert costs(ssc, "short_count") == costs(ssc, "long_count")
         assert sum(rows for _, rows in costs(ssc, "long")) < 20
@@ -261,10 +259,10 @@ def test_windows_over_one_stream_share_their_partial_results(calls: Calls) -> No
             return slides(ssc, calls, 64)
 
     alone = [sum(slide(name)) for name in ("minute", "half", "other")]
-    batches, levels = 64, 32 + 16 + 8 + 4 + 2
+    batches, levels = 64, 3 * (16 + 4)
     minute, half, other = alone
     assert sum(slide("minute", "same")) == 2 * minute - batches - levels
-    assert sum(slide("minute", "half")) == minute + half - batches - (levels - 2)
+    assert sum(slide("minute", "half")) == minute + half - batches - levels
     assert sum(slide("minute", "other")) == minute + other
     assert sum(slide("minute", "inverse")) == minute + batches
 
