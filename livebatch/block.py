@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain, repeat
+from operator import itemgetter
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -292,7 +293,7 @@ def to_table(rows: Sequence[Any]) -> pa.Table | None:
     if kind is tuple:
         if len(set(map(len, rows))) != 1 or not rows[0]:
             return None
-        columns = list(zip(*rows, strict=True))
+        columns = [list(map(itemgetter(i), rows)) for i in range(len(rows[0]))]
         return _table([f"_{i + 1}" for i in range(len(columns))], columns, b"tuple")
     if kind is dict:
         names = list(rows[0])
@@ -300,7 +301,7 @@ def to_table(rows: Sequence[Any]) -> pa.Table | None:
             return None
         if {type(name) for row in rows for name in row} != {str}:
             return None
-        return _table(names, [[row[name] for row in rows] for name in names], b"dict")
+        return _table(names, [list(map(itemgetter(name), rows)) for name in names], b"dict")
     return _scalars(rows, {kind})
 
 
