@@ -225,4 +225,33 @@ class EngineStatus(Message, frozen=True):
     worked: tuple[float, ...] = ()
 
 
+class TaskRun(msgspec.Struct, frozen=True):
+    """A task, and where and when it ran.
+
+    Attributes:
+        worker: the process id.
+        stream: the named stream whose batch it is a part of; empty: none, but a job's.
+        label: what its stage computes.
+        begun: milliseconds since 1970 UTC.
+        seconds: how long it ran; None: it still does.
+    """
+
+    worker: int
+    stream: str
+    label: str
+    begun: float
+    seconds: float | None
+
+
+class TaskRuns(Message, frozen=True):
+    """Tasks that ran lately, and those that run.
+
+    Attributes:
+        count: to be told when those are asked for that end after these.
+    """
+
+    count: int
+    runs: tuple[TaskRun, ...]
+
+
 Event: TypeAlias = BatchSettled | BatchFailed | SourceChanged | StreamRemoved | StreamPaused

@@ -16,13 +16,18 @@ from livebatch.stream import DStream, Input
 
 KINDS = {
     "Windowed": "window",
-    "ReducedWindow": "reduce_by_key_and_window",
+    "Level": "merge",
+    "MergedWindow": "reduce_by_key_and_window",
+    "SlidWindow": "reduce_by_key_and_window",
     "Updated": "update_state_by_key",
     "Transformed": "transform",
 }
 LONGEST = 80
-ADAPTERS = {"with_time", "without_time", "list_with_time", "list_without_time"}
-"""What livebatch puts around a function that the user gives to a transform."""
+ADAPTERS = {
+    "with_time", "without_time", "list_with_time", "list_without_time",
+    "slide_values", "slide_present",
+}  # fmt: skip
+"""What livebatch puts around functions that the user gives."""
 
 
 def label_of(node: DStream[Any]) -> str:
@@ -43,7 +48,7 @@ def label_of(node: DStream[Any]) -> str:
         return _short(f"{_source(node.source)}({_options(node.options)})")
     name = KINDS.get(type(node).__name__)
     method, *arguments = node.params if name is None else (name, *node.params)
-    if node.lookback:
+    if name is not None and isinstance(arguments[0], int):
         arguments[0] = format_millis(arguments[0])
     return _short(f"{method}({', '.join(filter(None, map(_argument, arguments)))})")
 

@@ -153,7 +153,6 @@ class Graph:
             return
         for child in self._children(old):
             child.parents = tuple(node if p is old else p for p in child.parents)
-            child.remember_for(child.remember)
             node.persisted = node.persisted or old.persisted
         old.name = None
         self.outputs = {k: o for k, o in self.outputs.items() if name not in (o.name, o.owner)}
@@ -211,6 +210,15 @@ class Graph:
         for node in [node for node in self.nodes.values() if id(node) not in used]:
             del self.nodes[node.id]
             self._orphans += node.held()
+        if self.zero is not None:
+            self._settle_memory()
+
+    def _settle_memory(self) -> None:
+        """Have each stream remember what those that are there now need, and no more."""
+        for node in self.nodes.values():
+            node.remember = node.slide
+        for node in self.nodes.values():
+            node.started(node.zero, node.start)
 
     # -- asking it ---------------------------------------------------------------------------
 
@@ -252,7 +260,7 @@ class Graph:
             current = stack.pop()
             if current.pauses.now:
                 found.add(current.name or current.id)
-            elif not current.lookback:
+            elif not current.goes_on:
                 fresh = [parent for parent in current.parents if parent.id not in seen]
                 seen.update(parent.id for parent in fresh)
                 stack.extend(fresh)

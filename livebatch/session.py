@@ -16,7 +16,7 @@ from livebatch.batchrun import BatchRuns
 from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
 from livebatch.closures import Function, goes_to_driver
 from livebatch.errors import ClosureError, DefinitionError, NotRunning
-from livebatch.events import Batch, Batches, BatchFailed, EngineStatus, Event, Explained
+from livebatch.events import Batch, Batches, BatchFailed, EngineStatus, Event, Explained, TaskRuns
 from livebatch.explain import debug_text, explained
 from livebatch.failure import Failure, describe
 from livebatch.graph import NodeRecord, Output, records
@@ -28,7 +28,7 @@ from livebatch.operators.refreshed import Refreshed
 from livebatch.operators.transform import Transformed, on_list
 from livebatch.rdd import RDD
 from livebatch.stream import DStream, check_count, check_name, lift, same_slide
-from livebatch.wire import Define, Explain, Remove, Settled, Status
+from livebatch.wire import AskTasks, Define, Explain, Remove, Settled, Status
 
 if TYPE_CHECKING:
     from livebatch.sql import Result
@@ -369,6 +369,17 @@ class StreamingContext(Life, BatchRuns):
         """Return how the engine and its streams are doing."""
         reply = self.connection.request(Status())
         assert isinstance(reply, EngineStatus)
+        return reply
+
+    def tasks(self, after: int = 0) -> TaskRuns:
+        """Return which tasks have run lately on which workers. The engine takes note of them for
+        ten seconds after each call.
+
+        Args:
+            after: the ``count`` of the reply before: only what has ended since, and what runs.
+        """
+        reply = self.connection.request(AskTasks(after))
+        assert isinstance(reply, TaskRuns)
         return reply
 
     def _heard(self, event: Event) -> None:

@@ -66,6 +66,8 @@ class DStream(Generic[T]):
         cuts_lineage: whether each batch is computed from the one before.
         reaches_back: whether batches from before it was defined can be had, where its parents
             still remember theirs.
+        goes_on: whether it has batches even where its parents have none.
+        shared: streams made of this one that several operators use, by how they were made.
         name: what the user calls it.
         schema: the columns of its batches, where its source knows them.
         pauses: when it computes no batches.
@@ -76,6 +78,7 @@ class DStream(Generic[T]):
     lookback: Millis = 0
     cuts_lineage = False
     reaches_back = False
+    goes_on = False
 
     def __init_subclass__(cls) -> None:
         DStream.kinds[cls.__name__] = cls
@@ -95,6 +98,7 @@ class DStream(Generic[T]):
         self.remember: Millis = slide
         self.generated: dict[Millis, RDD[T]] = {}
         self.pauses = Pauses()
+        self.shared: dict[Any, DStream[Any]] = {}
 
     @property
     def plot(self) -> Any:

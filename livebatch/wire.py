@@ -18,6 +18,7 @@ from livebatch.events import (
     Explained,
     Message,
     SourceState,
+    TaskRuns,
 )
 from livebatch.failure import Failure, render
 from livebatch.graph import NodeRecord, Output
@@ -342,6 +343,12 @@ class Status(Message, frozen=True):
     """Ask how the engine and its streams are doing."""
 
 
+class AskTasks(Message, frozen=True):
+    """Ask which tasks have run, after so many; they are taken note of while someone asks."""
+
+    after: int = 0
+
+
 class Ok(Message, frozen=True):
     """A request was carried out."""
 
@@ -368,8 +375,8 @@ AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
     | KeepCode | SendAgain | Pause | Explain | Explained | Resize | Release | AskProgress
-    | KeepRDD | Kept | Offer | BeginRun | RunNext | EndRun | Status | Ok | Answers | Refused | Event
-    | EngineStatus | Batches
+    | KeepRDD | Kept | Offer | BeginRun | RunNext | EndRun | Status | AskTasks | TaskRuns | Ok
+    | Answers | Refused | Event | EngineStatus | Batches
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -14,6 +15,9 @@ from hypothesis import settings
 settings.register_profile("quick", deadline=None, max_examples=50, derandomize="CI" in os.environ)
 settings.register_profile("thorough", deadline=None, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+# A shell has what it starts in the background ignore interrupts, which tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EXIT_TIMEOUT_S = 5.0
 KEPT_BY_PYTHON = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")

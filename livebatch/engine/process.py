@@ -39,7 +39,15 @@ class ProcessIdentity(msgspec.Struct, frozen=True):
         >>> ProcessIdentity.current().is_alive()
         True
         """
-        return _identity(os.getpid())
+        return _own(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessIdentity | None:
+        """Return that of the process that has a number now; None if there is none."""
+        try:
+            return _identity(pid)
+        except psutil.NoSuchProcess:
+            return None
 
     def is_alive(self) -> bool | None:
         """Return whether it runs; None if its number means nothing here.
@@ -79,6 +87,10 @@ def listens(address: str) -> bool:
 
 
 @cache
+def _own(pid: int) -> ProcessIdentity:
+    return _identity(pid)
+
+
 def _identity(pid: int) -> ProcessIdentity:
     return ProcessIdentity(pid, _started(psutil.Process(pid)), platform.node(), _space())
 

@@ -1,4 +1,4 @@
-"""How streams are doing, as clients are told."""
+"""How streams and workers are doing, as clients are told."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 from livebatch.block import BlockRef
 from livebatch.engine.progress import Progress, blocks_of
-from livebatch.events import Batch, StreamStatus
+from livebatch.engine.timesheet import Ran
+from livebatch.events import Batch, StreamStatus, TaskRun
+from livebatch.explain import label_of
 from livebatch.graph import Graph
 from livebatch.interval import Millis
 from livebatch.rdd import RDD
@@ -93,3 +95,34 @@ def _own_states(node: DStream[Any]) -> list[DStream[Any]]:
 
 def _newest(batches: Iterable[RDD[Any]]) -> list[BlockRef]:
     return next((found for rdd in reversed(list(batches)) if (found := blocks_of(rdd))), [])
+
+
+def task_runs(ran: Iterable[Ran], graph: Graph, now: Millis) -> tuple[TaskRun, ...]:
+    """Return what tasks were there for, and when they ran by the engine's clock."""
+    owners = _owners(graph)
+    return tuple(
+        TaskRun(worker, *_purpose(task, graph, owners), now - 1000 * ago, seconds)
+        for worker, task, ago, seconds in ran
+    )
+
+
+def _purpose(task: str, graph: Graph, owners: dict[str, str]) -> tuple[str, str]:
+    """Return which named stream a task works for, and what it computes."""
+    id, _, rest = task.partition("@")
+    node = graph.nodes.get(id)
+    if node is None:  # of a job, or of a stream that is gone
+        return "", ""
+    return owners.get(id, ""), label_of(node) + (", shuffle write" if ".map." in rest else "")
+
+
+def _owners(graph: Graph) -> dict[str, str]:
+    """Return which named stream each stream is a part of; of several, the first."""
+    found: dict[str, str] = {}
+    for output in graph.outputs.values():
+        stack = [graph.stream_of(output)]
+        while stack:
+            node = stack.pop()
+            if node.id not in found:
+                found[node.id] = node.name or output.name or output.owner
+                stack.extend(parent for parent in node.parents if parent.name is None)
+    return found

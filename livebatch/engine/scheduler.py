@@ -361,13 +361,15 @@ class Scheduler:
             (job.rank, stage.id, job.event.strict)
             for job in self._jobs.values()
             for stage in job.event.stages
-        ] if len(self._running) < self._slots else []  # fmt: skip
+            if (waiting := self._stages[stage.id]).pending and not waiting.waits
+        ] if self._free > 0 else []  # fmt: skip
         for _, id, strict in sorted(ready):
-            while (state := self._stages.get(id)) and self._can_start(state):
+            while (state := self._stages.get(id)) and state.pending and self._free > 0:
                 self._start(state, state.pending.popleft(), strict)
 
-    def _can_start(self, state: _Stage) -> bool:
-        return bool(state.pending) and not state.waits and len(self._running) < self._slots
+    @property
+    def _free(self) -> int:
+        return self._slots - len(self._running)
 
     def _start(self, state: _Stage, index: int, strict: bool) -> None:
         outputs = {

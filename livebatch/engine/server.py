@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +11,7 @@ from threading import Event as Flag
 import msgspec
 
 from livebatch._version import __version__
-from livebatch.clock import Clock, SystemClock, deadline
+from livebatch.clock import Clock, SystemClock, Timer, deadline
 from livebatch.closures import codes, digests
 from livebatch.engine.child import GRACE, Child
 from livebatch.engine.config import Config
@@ -36,6 +35,9 @@ from livebatch.errors import NameTaken
 from livebatch.interval import Millis
 from livebatch.transport import Hub, Peer
 from livebatch.wire import AnyMessage, Hello, SendAgain, Welcome
+
+LOOK = 1.0
+"""Seconds between looks at whether clients are still there."""
 
 BLOCKS_SHARE = 0.25
 """The part of the memory that blocks may take, unless told."""
@@ -122,7 +124,7 @@ class Server:
         self.hub.serve("client", self._heard)
         self._stopped = Flag()
         self._graceful = False
-        self._clients: set[int] = set()
+        self._clients: set[ProcessIdentity] = set()
         self.connection = ConnectionFile(
             name=settings.name,
             owner=ProcessIdentity.current(),
@@ -152,12 +154,14 @@ class Server:
             self._close()
 
     def _loop(self) -> None:
-        lonely = deadline(self._settings.linger)
+        lonely, look = deadline(self._settings.linger), Timer(LOOK)
         while not self._stopped.is_set():
             self.engine.poll(self.engine.wait())
             self.engine.advance()
             self._free_code()
-            if any(_runs(pid) for pid in self._clients):
+            if look.due():
+                self._clients = {client for client in self._clients if client.is_alive()}
+            if self._clients:
                 lonely = deadline(self._settings.linger)
             elif lonely.passed():
                 return
@@ -190,8 +194,9 @@ class Server:
 
     def _heard(self, peer: Peer, tag: bytes, message: AnyMessage) -> None:
         if isinstance(message, Hello):
-            if message.name != "guest":
-                self._clients.add(message.pid)
+            client = ProcessIdentity.of(message.pid)
+            if client is not None and message.name != "guest":
+                self._clients.add(client)
             welcome = Welcome(
                 self._settings.batch, self.executor.slots, self._place.directory,
                 self.connection.publisher, __version__,
@@ -215,16 +220,6 @@ class Server:
         with suppress(OSError):
             self.connection.remove()
         self._place.remove()
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def log_of(connection: ConnectionFile) -> Path:

@@ -11,15 +11,17 @@ from livebatch.closures import digests
 from livebatch.engine.core import AD_HOC, Engine
 from livebatch.engine.jobs import Job
 from livebatch.engine.progress import blocks_of
+from livebatch.engine.report import task_runs
 from livebatch.engine.run import Run
 from livebatch.errors import LivebatchError, NotRunning
-from livebatch.events import Batches, EngineStatus, Message
+from livebatch.events import Batches, EngineStatus, Message, TaskRuns
 from livebatch.failure import Failure
 from livebatch.rdd import RDD, Lineage, ancestors, from_lineage, operations
 from livebatch.rdd.operation import Stored
 from livebatch.wire import (
     Answers,
     AskProgress,
+    AskTasks,
     BeginRun,
     CancelJob,
     Define,
@@ -104,6 +106,9 @@ class Service:
                 return Batches(tuple(found))
             case Status():
                 return self._status()
+            case AskTasks():
+                count, ran = engine.executor.timesheet.since(request.after)
+                return TaskRuns(count, task_runs(ran, engine.graph, engine.clock.now()))
             case RunJob():
                 self._run(request, reply)
                 return None
@@ -183,13 +188,13 @@ class Service:
             batch=engine.config.batch,
             running=engine.tick is not None,
             now=engine.clock.now(),
-            workers=engine.executor.pids(),
+            workers=(workers := engine.executor.pids()),
             streams=engine.streams(),
             stored=engine.executor.store.used(),
             pending=engine.jobs.pending,
             pid=os.getpid(),
             name=engine.config.name,
-            worked=engine.executor.worked(),
+            worked=tuple(map(engine.executor.timesheet.worked, workers)),
         )
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from livebatch.kernel_ext.watch import Plot
 from livebatch.rdd import RDD
 from livebatch.session import StreamingContext
 from livebatch.stream import DStream
@@ -64,12 +65,18 @@ def members(names: Mapping[str, Any], steps: Iterable[str]) -> list[str]:
     kind: type | None = type(found)
     for call in calls:
         kind = _returned(kind, call)
+    if kind is Plot:
+        return Plot.methods()
     return [name for name in dir(kind) if not name.startswith("_")] if kind else []
 
 
 def _returned(kind: type | None, call: str) -> type | None:
     """Return the class of what a method gives; None: not one of livebatch's."""
-    if kind is None or not call.endswith("()"):
+    if kind is None:
+        return None
+    if call == "plot" and issubclass(kind, DStream):
+        return Plot
+    if not call.endswith("()"):
         return None
     method = getattr(kind, call[:-2], None)
     if method is None:  # sources are methods of contexts that have no function

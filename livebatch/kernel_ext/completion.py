@@ -87,7 +87,7 @@ class Matcher:
             yield name
             if name in words:
                 with suppress(LivebatchError):
-                    described = query(f'DESCRIBE FROM "{name}"', context=ssc).to_arrow()
+                    described = query(f'DESCRIBE FROM "{name}"', batches=1, context=ssc).to_arrow()
                     yield from described.column("column_name").to_pylist()
 
     def _in_code(self, context: CompletionContext) -> SimpleMatcherResult:

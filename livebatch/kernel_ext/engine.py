@@ -92,7 +92,7 @@ class NotebookEngine:
         ssc = self.running()
         if self._monitor is not None:
             self._monitor.close()
-        self._monitor = Monitor(ssc.status)
+        self._monitor = Monitor(ssc.status, ssc.tasks)
         return self._monitor.dashboard
 
     def resize(self, workers: int) -> str:

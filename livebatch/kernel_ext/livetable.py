@@ -12,7 +12,6 @@ import traitlets
 from livebatch.clock import Deadline, deadline
 from livebatch.errors import LivebatchError
 from livebatch.kernel_ext.board import COLUMNS, ERRORS, NUMERIC, Board
-from livebatch.widgets.nudge import nudge
 
 EVERY = 1.0
 """Seconds between two looks at the engine."""
@@ -45,7 +44,8 @@ function buttons(model, cell, { name, paused }) {
 
 function fill(row, texts, { columns, numeric, errors, rows }) {
   texts.forEach((text, i) => {
-    const cell = row.cells[i + 1] ?? row.insertCell();
+    const tag = texts === columns ? "th" : "td";
+    const cell = row.cells[i + 1] ?? row.appendChild(document.createElement(tag));
     if (cell.textContent !== text) cell.textContent = text;
     cell.classList.toggle("numeric", numeric.includes(i));
     cell.classList.toggle("errors", i === errors && texts !== columns);
@@ -87,15 +87,15 @@ export default {
 _CSS = """
 .livebatch-streams { width: 100%; overflow-x: auto; font-size: var(--jp-ui-font-size1, 13px); }
 .livebatch-streams table { border-collapse: collapse; }
-.livebatch-streams td {
+.livebatch-streams :is(td, th) {
   padding: 3px 8px; text-align: left; vertical-align: top;
   color: var(--jp-content-font-color1, #212121);
 }
-.livebatch-streams thead td {
+.livebatch-streams thead :is(td, th) {
   font-weight: 600; vertical-align: bottom;
   border-bottom: 1px solid var(--jp-border-color2, #ccc);
 }
-.livebatch-streams td.numeric { text-align: right; font-variant-numeric: tabular-nums; }
+.livebatch-streams .numeric { text-align: right; font-variant-numeric: tabular-nums; }
 .livebatch-streams tbody td { white-space: nowrap; }
 .livebatch-streams tbody td.errors {
   min-width: 12em; white-space: normal; color: var(--jp-error-color1, #d32f2f);
@@ -139,7 +139,6 @@ class StreamTable(anywidget.AnyWidget):
         except LivebatchError as error:
             self._note = str(error)
         self.board = self._content()
-        nudge()
 
     def close(self) -> None:
         """End the thread, if there is one, and take the table out of every page."""

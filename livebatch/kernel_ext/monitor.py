@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from livebatch.errors import LivebatchError
-from livebatch.events import EngineStatus, StreamStatus
+from livebatch.events import EngineStatus, StreamStatus, TaskRuns
 from livebatch.interval import to_datetime
 from livebatch.kernel_ext.layout import Dashboard
 from livebatch.widgets import Panel, show
@@ -17,33 +17,46 @@ from livebatch.widgets import Panel, show
 EVERY = 1.0
 """Seconds between two looks at the engine."""
 
-WINDOW = 300.0
+WINDOW, OF_TASKS = 300.0, 30.0
 MB = 1e6
 
+_RUNS = pa.schema(
+    {
+        "worker": pa.string(),
+        "stream": pa.string(),
+        "stage": pa.string(),
+        "begun": pa.timestamp("us", tz="UTC"),
+        "ms": pa.float64(),
+    }
+)
 _SCHEMA = pa.schema({"of": pa.string(), "amount": pa.float64()})
 
 Rows: TypeAlias = Iterator[tuple[str, float]]
 
 
 class Monitor:
-    """Six pictures of an engine: what its streams give, how long their batches take, how late they
-    begin, how many wait, how busy each worker is, and what blocks take.
+    """Seven pictures of an engine: what its streams give, how long their batches take, how late
+    they begin, how many wait, which tasks run on which worker, how busy each is, and what blocks
+    take.
 
     They stand for what Spark's Streaming tab shows. The monitor ends with its views, and when the
     engine is gone.
 
     Args:
         ask: returns how the engine is doing.
+        tasks: returns the tasks that have ended after so many, and those that run.
     """
 
-    def __init__(self, ask: Callable[[], EngineStatus]) -> None:
-        self._ask = ask
+    def __init__(self, ask: Callable[[], EngineStatus], tasks: Callable[[int], TaskRuns]) -> None:
+        self._ask, self._tasks = ask, tasks
+        self._count = 0
         self._before: EngineStatus | None = None
         self._panels = {
             "rate": _panel("rows/s", "line"),
             "batch time": _panel("batch time, % of the interval", "line"),
             "scheduling delay": _panel("scheduling delay, ms", "line"),
             "waiting": _panel("waiting batches and jobs", "line"),
+            "tasks": _panel("tasks", "gantt", OF_TASKS),
             "busy": _panel("workers, % of the time at work", "heatmap"),
             "memory": _panel("blocks, MB", "line"),
         }
@@ -54,8 +67,9 @@ class Monitor:
     @property
     def dashboard(self) -> Dashboard:
         """The pictures, side by side."""
-        rate, time, delay, waiting, busy, memory = self._panels.values()
-        return Dashboard([[rate, time], [delay, waiting], [busy, memory]], "the engine")
+        rate, time, delay, waiting, tasks, busy, memory = self._panels.values()
+        rows = [[rate, time], [delay, waiting], [tasks], [busy, memory]]
+        return Dashboard(rows, "the engine")
 
     def close(self) -> None:
         """End it, and its views."""
@@ -75,7 +89,9 @@ class Monitor:
 
     def look(self) -> None:
         """Ask the engine once, and show what it says."""
-        status = self._ask()
+        status, tasks = self._ask(), self._tasks(self._count)
+        self._count = tasks.count
+        self._panels["tasks"].view.push(to_datetime(status.now), _table(tasks))
         for name, rows in (
             ("rate", _each(status, lambda stream: stream.rate)),
             ("batch time", _each(status, _share)),
@@ -90,8 +106,22 @@ class Monitor:
         self._before = status
 
 
-def _panel(title: str, kind: str) -> Panel:
-    return show(f"monitor · {title}", kind, window=WINDOW, title=title)
+def _panel(title: str, kind: str, window: float = WINDOW) -> Panel:
+    return show(f"monitor · {title}", kind, window=window, title=title)
+
+
+def _table(tasks: TaskRuns) -> pa.Table:
+    rows = [
+        {
+            "worker": f"worker {run.worker}",
+            "stream": run.stream or "jobs",
+            "stage": run.label,
+            "begun": round(1000 * run.begun),
+            "ms": None if run.seconds is None else 1000 * run.seconds,
+        }
+        for run in tasks.runs
+    ]
+    return pa.Table.from_pylist(rows, _RUNS)
 
 
 def _each(status: EngineStatus, figure: Callable[[StreamStatus], float]) -> Rows:

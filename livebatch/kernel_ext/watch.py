@@ -231,4 +231,9 @@ class Plot:
         return plot
 
     def __dir__(self) -> list[str]:
+        return self.methods()
+
+    @staticmethod
+    def methods() -> list[str]:
+        """Return the names of all of them."""
         return [*kinds(), "hist"]

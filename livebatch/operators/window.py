@@ -5,106 +5,25 @@ A window of length w at time t holds the batches of (t - w, t]. The first window
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from operator import add, sub
+from collections.abc import Callable
+from operator import add
 from typing import Any
 
 from livebatch.closures import Function, builtin, ship
-from livebatch.interval import Duration, Interval, Millis, check_multiple, to_millis
-from livebatch.rdd import RDD
+from livebatch.interval import Duration, Millis, to_millis
+from livebatch.operators.partial import merged_window, shared
+from livebatch.operators.windowed import (
+    SlidWindow,
+    Windowed,
+    check_durations,
+    slide_counts,
+    slide_present,
+    slide_values,
+)
 from livebatch.rdd import functions as run
-from livebatch.rdd.operation import Stored, Unioned, Zipped
-from livebatch.stream import DStream, check_count, lift, operator, slide_of
+from livebatch.stream import DStream, Lifted, check_count, lift, operator, slide_of
 
 Stream = DStream[Any]
-
-
-def _batches(parent: Stream, start: Millis, end: Millis) -> list[RDD[Any]]:
-    times = Interval(start, end).ticks(parent.zero, parent.slide)
-    return [rdd for time in times if (rdd := parent.rdd_at(time)) is not None]
-
-
-def _all_of(batches: Sequence[RDD[Any]], parent: Stream) -> RDD[Any]:
-    return RDD(Unioned(), batches) if batches else RDD(Stored(()), runner=parent.runner)
-
-
-class Windowed(DStream[Any]):
-    """The records of the last ``window`` milliseconds, every ``slide`` milliseconds."""
-
-    reaches_back = True
-
-    def __init__(self, parents: Sequence[Stream], slide: Millis, window: Millis) -> None:
-        super().__init__(parents, slide, window)
-        self.lookback = window
-        parents[0].persisted = True
-
-    def check_parent(self, slide: Millis, name: str) -> None:
-        _check_durations(self.lookback, self.slide, slide, f"{name} is used by a stream whose")
-
-    def compute(self, time: Millis) -> RDD[Any]:
-        parent = self.parents[0]
-        return _all_of(_batches(parent, time - self.lookback, time), parent)
-
-
-class ReducedWindow(DStream[Any]):
-    """A sliding reduction by key that adds what enters the window and takes off what leaves.
-
-    The parent is reduced by key already, and divided as this stream is to be.
-    """
-
-    cuts_lineage = True
-
-    def __init__(
-        self,
-        parents: Sequence[Stream],
-        slide: Millis,
-        window: Millis,
-        func: Function,
-        inv_func: Function,
-        filter_func: Function | None,
-        num_partitions: int | None,
-    ) -> None:
-        super().__init__(parents, slide, window, func, inv_func, filter_func, num_partitions)
-        self.lookback = window + slide
-        self.num_partitions = num_partitions
-        self.length, self.func = window, func
-        self.inv_func, self.filter_func = inv_func, filter_func
-        parents[0].persisted = True
-
-    def check_parent(self, slide: Millis, name: str) -> None:
-        _check_durations(self.length, self.slide, slide, f"{name} is used by a stream whose")
-
-    def compute(self, time: Millis) -> RDD[Any]:
-        parent, earlier = self.parents[0], time - self.slide
-        before = self.generated.get(earlier)
-        if before is None:
-            window = _all_of(_batches(parent, time - self.length, time), parent)
-            reduced = window.reduce_by_key(self.func, self.num_partitions)  # type: ignore[arg-type]
-            return reduced if self.filter_func is None else reduced.filter(self.filter_func)  # type: ignore[arg-type]
-        left = _batches(parent, earlier - self.length, min(earlier, time - self.length))
-        entered = _batches(parent, max(earlier, time - self.length), time)
-        step = builtin(slide_window, self.func, self.inv_func, self.filter_func, len(left))
-        return RDD(Zipped(step), [before, *left, *entered])
-
-
-def slide_window(
-    func: Callable[[Any, Any], Any],
-    inv_func: Callable[[Any, Any], Any],
-    filter_func: Callable[[tuple[Any, Any]], Any] | None,
-    left: int,
-    before: run.Pairs,
-    *batches: run.Pairs,
-) -> run.Rows:
-    """Take off the first ``left`` batches' values, add the others', keep what passes."""
-    values = dict(before)
-    for batch in batches[:left]:
-        for key, value in batch:
-            if key in values:
-                values[key] = inv_func(values[key], value)
-    for batch in batches[left:]:
-        for key, value in batch:
-            values[key] = func(values[key], value) if key in values else value
-    return values.items() if filter_func is None else filter(filter_func, values.items())
 
 
 @operator
@@ -123,7 +42,7 @@ def window(
     Raises:
         DefinitionError: a duration is not a multiple of this stream's slide.
     """
-    length, slide = _durations(self, window_duration, slide_duration)
+    length, slide = durations(self, window_duration, slide_duration)
     return Windowed([self], slide, length)
 
 
@@ -139,12 +58,14 @@ def reduce_by_key_and_window(
 ) -> Stream:
     """Merge the values of each key over a sliding window.
 
-    With an inverse function, each slide costs what enters and leaves the window, not what it
-    holds. The inverse must be exact (integers and decimals are, floats are not).
+    With an inverse function, each slide calls the functions for what enters and leaves the window
+    only. The inverse must be exact (integers and decimals are, floats are not). Without one,
+    windows over the same stream with the same function share partial results, of which each slide
+    merges at most twice as many as there are binary digits in the number of batches.
 
     Args:
         func: associative, commutative; takes two values, gives one.
-        inv_func: ``inv_func(func(a, b), b) == a``; None to reduce every window anew.
+        inv_func: ``inv_func(func(a, b), b) == a``; None if there is no such function.
         window_duration, slide_duration: how far back, and how often.
         num_partitions: how many partitions the result has.
         filter_func: takes (key, value); only those for which it is true are kept. Without one,
@@ -156,21 +77,21 @@ def reduce_by_key_and_window(
     Raises:
         DefinitionError: a duration is not a multiple of this stream's slide.
     """
-    length, slide = _durations(self, window_duration, slide_duration)
+    length, slide = durations(self, window_duration, slide_duration)
     merge, parts = ship(func), check_count(num_partitions)
     keep = None if filter_func is None else ship(filter_func)
-    reduced = lift(self, "reduce_by_key", merge, parts)
+    reduced = shared_lift(self, "reduce_by_key", merge, parts)
     if inv_func is None:
-        result: Stream = Windowed([reduced], slide, length)
-        result = lift(result, "reduce_by_key", merge, parts)
+        result = merged_window(reduced, slide, length, merge, parts)
     elif keep is None:
-        result = ReducedWindow([reduced], slide, length, merge, ship(inv_func), None, parts)
+        step = builtin(slide_values, merge, ship(inv_func))
+        result = SlidWindow([reduced], slide, length, step, parts)
     else:
-        result = _counted(reduced, slide, length, merge, ship(inv_func), parts)
+        result = _present(reduced, slide, length, merge, ship(inv_func), parts)
     return result if keep is None else lift(result, "filter", keep)
 
 
-def _counted(
+def _present(
     reduced: Stream,
     slide: Millis,
     length: Millis,
@@ -178,14 +99,34 @@ def _counted(
     inv_func: Function,
     num_partitions: int | None,
 ) -> Stream:
-    """Return a sliding reduction that also counts of how many batches' values each key's is made,
-    and so knows which keys have left the window."""
-    counted = lift(reduced, "map_values", builtin(with_one))
-    add_both, take_both = builtin(on_both, func, 1), builtin(on_both, inv_func, -1)
-    window = ReducedWindow(
-        [counted], slide, length, add_both, take_both, builtin(is_there), num_partitions
-    )
-    return lift(window, "map_values", builtin(without_count))
+    """Return a sliding reduction that knows which keys have left the window, and drops them."""
+    step = builtin(slide_present, func, inv_func)
+    window = SlidWindow([reduced], slide, length, step, num_partitions)
+    return lift(window, "map", builtin(key_and_value), True)
+
+
+@operator
+def group_by_key_and_window(
+    self: Stream,
+    window_duration: Duration,
+    slide_duration: Duration | None = None,
+    num_partitions: int | None = None,
+) -> Stream:
+    """Collect the values of each key in a sliding window into a list, oldest batch first.
+
+    Each slide costs what the window holds, as its lists do; where something smaller than a list
+    will do, `reduce_by_key_and_window` costs less.
+
+    Example:
+        ``pairs.group_by_key_and_window("30s", "10s").map_values(statistics.median)``
+
+    Raises:
+        DefinitionError: a duration is not a multiple of this stream's slide.
+    """
+    length, slide = durations(self, window_duration, slide_duration)
+    parts = check_count(num_partitions)
+    divided = shared_lift(self, "partition_by", parts)
+    return lift(Windowed([divided], slide, length), "group_by_key", parts)
 
 
 @operator
@@ -203,11 +144,10 @@ def count_by_value_and_window(
     Raises:
         DefinitionError: a duration is not a multiple of this stream's slide.
     """
-    length, slide = _durations(self, window_duration, slide_duration)
-    counts = lift(self, "value_counts", check_count(num_partitions))
-    return ReducedWindow(
-        [counts], slide, length, builtin(plus), builtin(minus), builtin(has_count), num_partitions
-    )
+    length, slide = durations(self, window_duration, slide_duration)
+    parts = check_count(num_partitions)
+    counts = shared_lift(self, "value_counts", parts)
+    return SlidWindow([counts], slide, length, builtin(slide_counts), parts)
 
 
 @operator
@@ -228,14 +168,13 @@ def reduce_by_window(
     Raises:
         DefinitionError: a duration is not a multiple of this stream's slide.
     """
-    keyed = lift(self.reduce(reduce_func), "key_by", builtin(no_key))
-    length, slide = _durations(self, window_duration, slide_duration)
+    length, slide = durations(self, window_duration, slide_duration)
     merge = ship(reduce_func)
-    reduced = lift(keyed, "reduce_by_key", merge, 1)
+    reduced = to_one_pair(self, builtin(run.reduce_rows, merge), merge)
     if inv_reduce_func is None:
-        merged: Stream = lift(Windowed([reduced], slide, length), "reduce_by_key", merge, 1)
+        merged = merged_window(reduced, slide, length, merge, 1)
     else:
-        merged = _counted(reduced, slide, length, merge, ship(inv_reduce_func), 1)
+        merged = _present(reduced, slide, length, merge, ship(inv_reduce_func), 1)
     return lift(merged, "values")
 
 
@@ -244,54 +183,48 @@ def count_by_window(
     self: Stream, window_duration: Duration, slide_duration: Duration | None = None
 ) -> Stream:
     """Return a stream of one number a slide: how many records the window holds."""
-    reduced: Stream = self.count().reduce_by_window(
-        builtin(plus), builtin(minus), window_duration, slide_duration
-    )
-    return reduced
+    length, slide = durations(self, window_duration, slide_duration)
+    counts = to_one_pair(self, builtin(run.counted), builtin(plus))
+    window = SlidWindow([counts], slide, length, builtin(slide_counts), 1)
+    return lift(lift(window, "values"), "map_partitions", builtin(run.summed))
 
 
-def _durations(stream: Stream, window: Duration, slide: Duration | None) -> tuple[Millis, Millis]:
+def to_one_pair(stream: Stream, step: Function, merge: Function) -> Stream:
+    """Return a stream that has each batch reduced to one pair, whose key is None.
+
+    Args:
+        stream: what is reduced.
+        step: takes the records of a partition, gives one or none.
+        merge: takes two of those, gives one.
+    """
+    parts = shared_lift(stream, "map_partitions", step)
+    return shared_lift(shared_lift(parts, "key_by", builtin(no_key)), "reduce_by_key", merge, 1)
+
+
+def shared_lift(stream: Stream, method: str, *args: Any) -> Stream:
+    """Lift an RDD method to a stream, once for all windows."""
+    return shared(stream, Lifted, stream.slide, method, *args)
+
+
+def durations(stream: Stream, window: Duration, slide: Duration | None) -> tuple[Millis, Millis]:
+    """Return the length and the slide of a window over a stream, in milliseconds.
+
+    Raises:
+        DefinitionError: one is not a multiple of the stream's slide.
+    """
     length = to_millis(window, "the window")
     every = slide_of(stream, slide, "the slide")
-    _check_durations(length, every, stream.slide, "the")
+    check_durations(length, every, stream.slide, "the")
     return length, every
-
-
-def _check_durations(length: Millis, slide: Millis, of_parent: Millis, whose: str) -> None:
-    check_multiple(length, of_parent, f"{whose} window")
-    check_multiple(slide, of_parent, f"{whose} slide")
 
 
 def plus(a: Any, b: Any) -> Any:
     return add(a, b)
 
 
-def minus(a: Any, b: Any) -> Any:
-    return sub(a, b)
-
-
-def has_count(pair: tuple[Any, int]) -> bool:
-    return pair[1] > 0
-
-
 def no_key(row: Any) -> None:
     return None
 
 
-def with_one(value: Any) -> tuple[Any, int]:
-    return value, 1
-
-
-def without_count(counted: tuple[Any, int]) -> Any:
-    return counted[0]
-
-
-def is_there(pair: tuple[Any, tuple[Any, int]]) -> bool:
-    return pair[1][1] > 0
-
-
-def on_both(
-    function: Callable[[Any, Any], Any], sign: int, a: tuple[Any, int], b: tuple[Any, int]
-) -> tuple[Any, int]:
-    """Apply a function to the values of (value, count) pairs, and add or subtract the counts."""
-    return function(a[0], b[0]), a[1] + sign * b[1]
+def key_and_value(row: tuple[Any, Any, int]) -> tuple[Any, Any]:
+    return row[:2]

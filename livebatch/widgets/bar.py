@@ -13,7 +13,7 @@ from bokeh.models import ColumnDataSource, HoverTool
 
 from livebatch.widgets.chart import Chart, Picture
 from livebatch.widgets.columns import codes, floats, listing, numbers, texts
-from livebatch.widgets.style import PALETTE, blank
+from livebatch.widgets.style import PALETTE, blank, coloured
 
 BARS = 20
 
@@ -44,7 +44,7 @@ class BarChart(Chart):
         usable = np.isfinite(values)
         totals = np.bincount(code[usable], weights=values[usable], minlength=len(labels))
         self._bars = self._largest(totals.astype(np.float64), labels)
-        self._colours = self._coloured()
+        self._colours = coloured(self._bars, self._colours)
 
     def frame(self, *, key: bool) -> Picture:
         values = np.fromiter(self._bars.values(), np.float64, len(self._bars))
@@ -87,13 +87,3 @@ class BarChart(Chart):
         places = np.array([place.get(label, BARS) for label in labels], dtype=np.int64)
         best = np.lexsort((places, -totals))[:BARS]
         return {labels[i]: float(totals[i]) for i in best}
-
-    def _coloured(self) -> dict[str, int]:
-        """A colour for each bar: the one it has, or the one that is least in use."""
-        kept = {bar: self._colours[bar] for bar in self._bars if bar in self._colours}
-        used = np.bincount(list(kept.values()), minlength=len(PALETTE))
-        for bar in self._bars:
-            if bar not in kept:
-                kept[bar] = int(used.argmin())
-                used[kept[bar]] += 1
-        return kept

@@ -16,7 +16,7 @@ def kinds() -> list[str]:
 
     Example:
         >>> kinds()
-        ['bands', 'bar', 'heatmap', 'histogram', 'line', 'log', 'none', 'number', 'table']
+        ['bands', 'bar', 'gantt', 'heatmap', 'histogram', 'line', 'log', 'none', 'number', 'table']
     """
     return sorted(_charts())
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import pyarrow as pa
 
 # What the browser's painter is told: JSON, and binary columns.
 Picture: TypeAlias = tuple[dict[str, Any], list[bytes]]
+
+# The position of the column that rows are sorted by, and which way.
+Order: TypeAlias = tuple[int, Literal["ascending", "descending"]]
 
 
 class Chart(ABC):
@@ -44,6 +47,11 @@ class Chart(ABC):
         Raises:
             ValueError: if this kind cannot draw such a table.
         """
+
+    def sort(self, order: Order | None) -> bool:
+        """Show rows in this order from now on (``None``: as they are), if the picture has rows, and
+        return whether it has."""
+        return False
 
     @abstractmethod
     def frame(self, *, key: bool) -> Picture:

@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from livebatch.interval import to_datetime
 from livebatch.widgets.catalogue import view
 from livebatch.widgets.cells import Preview, preview
-from livebatch.widgets.chart import Chart, Picture
+from livebatch.widgets.chart import Chart, Order, Picture
 from livebatch.widgets.columns import choose
 from livebatch.widgets.figures import Errors, Figures, Level
 from livebatch.widgets.past import Batch, Past
@@ -52,21 +53,22 @@ class Feed:
         self._pending: deque[Batch] = deque(maxlen=PENDING)
         self._note: dict[str, Any] = {
             "status": ["", "ok"], "figures": None, "errors": None, "error": None,
-            "paused": False, "window": window, "skipped": 0,
+            "paused": False, "window": window, "order": None, "skipped": 0,
         }  # fmt: skip
         self._news: set[str] = set()
         self._wanted = True
         self._greeted = False
-        self._last: Preview | None = None
+        self._last: pa.Table | None = None
         # Only the thread that calls what follows `next` looks at what follows.
         self._window = window
-        self._chart: Chart | None = None if kind == "auto" else view(kind)(name, window)
+        self._order: Order | None = None
+        self._chart: Chart | None = None if kind == "auto" else self._empty()
         self._item = self._chart.item() if self._chart else None
         self._past = Past()
         self._seq = 0
         self._absorbed = 0
         self._stale = self._held = False
-        self._frozen: tuple[Picture, pa.Table | None] | None = None
+        self._frozen: tuple[Picture, pa.Table] | None = None
         self._trouble: str | None = None
 
     def push(self, time: datetime, table: pa.Table) -> None:
@@ -99,6 +101,10 @@ class Feed:
         """Have the picture keep so many seconds of the past, as far as they are known."""
         self._set(window=seconds)
 
+    def sort(self, order: Order | None) -> None:
+        """Have the rows sorted, those of a frozen picture too."""
+        self._set(order=order)
+
     def request(self) -> None:
         """Have the next message say everything: a browser has opened, or missed something."""
         with self._lock:
@@ -108,17 +114,20 @@ class Feed:
     def last(self) -> Preview | None:
         """The first rows of the newest batch."""
         with self._lock:
-            return self._last
+            newest = self._last
+        return None if newest is None else preview(newest, STATIC_ROWS)
 
     def absorb(self) -> None:
         """Take in what has come, without telling the browser."""
         with self._lock:
             batches, self._pending = self._pending, deque(maxlen=PENDING)
-            paused, window = self._note["paused"], self._note["window"]
+            paused, window, order = (self._note[what] for what in ("paused", "window", "order"))
         drawn = self._chart
         released = self._hold(paused)
         if window != self._window:
             self._rewind(window)
+        if order != self._order:
+            released |= self._sort(order)
         trouble = self._trouble
         self._take(batches)
         with self._lock:
@@ -195,11 +204,29 @@ class Feed:
         """Draw what is kept of the past again, over another window of time."""
         self._window = window
         if self._chart is not None:
-            self._chart = view(self._kind)(self._name, window)
+            self._chart = self._empty()
             for time, table in self._past:
                 self._try(time, table)
             if self._held:
                 self._frozen = self._chart.frame(key=True), self._chart.rows()
+
+    def _sort(self, order: Order | None) -> bool:
+        """Sort the rows; true if the browser has to be shown a frozen picture anew."""
+        self._order = order
+        if self._chart is None or not self._chart.sort(order):
+            return False
+        self._stale = True
+        if self._frozen is None:
+            return False
+        frozen = self._empty()
+        frozen.add(to_datetime(0), self._frozen[1])
+        self._frozen = frozen.frame(key=True), frozen.rows()
+        return True
+
+    def _empty(self) -> Chart:
+        chart = view(self._kind)(self._name, self._window)
+        chart.sort(self._order)
+        return chart
 
     def _take(self, batches: Iterable[Batch]) -> None:
         newest = None
@@ -208,9 +235,8 @@ class Feed:
             self._past.add(time, newest)
             self._try(time, newest)
         if newest is not None:
-            corner = preview(newest, STATIC_ROWS)
             with self._lock:
-                self._last = corner
+                self._last = newest
 
     def _try(self, time: datetime, table: pa.Table) -> None:
         try:
@@ -224,7 +250,7 @@ class Feed:
             if not table.num_rows:
                 return
             self._kind = choose(table.schema)
-            self._chart = view(self._kind)(self._name, self._window)
+            self._chart = self._empty()
             self._item = self._chart.item()
         self._chart.add(time, table)
         self._stale = True

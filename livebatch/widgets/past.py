@@ -40,13 +40,13 @@ class Past:
     def add(self, time: datetime, table: pa.Table) -> None:
         """Keep the batch of ``time``, and forget what is too much."""
         self._batches.append((time, table))
-        self._nbytes += table.nbytes
+        self._nbytes += table.get_total_buffer_size()
         while len(self._batches) > 1 and (
             self._batches[0][0] < time - self._age
             or self._nbytes > self._limit
             or len(self._batches) > BATCHES
         ):
-            self._nbytes -= self._batches.popleft()[1].nbytes
+            self._nbytes -= self._batches.popleft()[1].get_total_buffer_size()
 
     def __iter__(self) -> Iterator[Batch]:
         return iter(self._batches)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from bokeh.models import BasicTicker, CustomJSTickFormatter, DatetimeTicker, Range1d
 from bokeh.plotting import figure
 
@@ -24,6 +26,23 @@ PALETTE = (
     "#c82870",
     "#5060e8",
 )
+
+
+def coloured(keys: Iterable[str], before: Mapping[str, int]) -> dict[str, int]:
+    """A colour for each key: the one it has had, or the one that is least in use.
+
+    Example:
+        >>> coloured(["b", "c"], {"a": 0, "b": 1})
+        {'b': 1, 'c': 0}
+    """
+    wanted = list(dict.fromkeys(keys))
+    found = {key: before[key] for key in wanted if key in before}
+    used = np.bincount(list(found.values()), minlength=len(PALETTE))
+    for key in wanted:
+        if key not in found:
+            found[key] = int(used.argmin())
+            used[found[key]] += 1
+    return found
 
 
 def blank(**options: Any) -> figure:

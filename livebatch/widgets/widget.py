@@ -21,7 +21,6 @@ from livebatch.widgets.feed import Feed
 from livebatch.widgets.figures import Errors, Figures, Level
 from livebatch.widgets.governor import Governor
 from livebatch.widgets.hearing import hearing
-from livebatch.widgets.nudge import nudge
 
 FRAMES_PER_SECOND = 20
 UNSEEN_SECONDS = 1.0
@@ -59,7 +58,7 @@ class View(anywidget.AnyWidget):
         self, name: str, kind: str = "auto", window: float = 60.0, title: str | None = None
     ) -> None:
         self._feed, self._audience = Feed(name, kind, window), Audience()
-        self._stop = Event()
+        self._stop, self._heard = Event(), Event()
         self._lock = Lock()
         self._orders: set[str] = set()
         self._cost = 0.0
@@ -95,6 +94,7 @@ class View(anywidget.AnyWidget):
         """End the thread, then take the view out of every page. May be called again."""
         if stop := getattr(self, "_stop", None):
             stop.set()
+            self._heard.set()
             self._feed.changed.set()
         thread = getattr(self, "_thread", None)
         if thread is not None and thread is not current_thread():
@@ -110,11 +110,19 @@ class View(anywidget.AnyWidget):
 
     def _hear(self, _: Any, said: dict[str, Any], __: Any) -> None:
         hearing.heard()
+        self._take_note(said)
+        self._heard.set()
+
+    def _take_note(self, said: dict[str, Any]) -> None:
         match said:
             case {"do": "pause", "value": bool(value)}:
                 self.paused = value
             case {"do": "window", "value": float() | int() as value} if value > 0:
                 self._feed.window(value)
+            case {"do": "sort", "column": int(at), "way": "ascending" | "descending" as way}:
+                self._feed.sort((at, way))
+            case {"do": "sort"}:
+                self._feed.sort(None)
             case {"do": "csv", "page": str(page)}:
                 with self._lock:
                     self._orders.add(page)
@@ -134,7 +142,6 @@ class View(anywidget.AnyWidget):
                 late = self._turn(late)
             except Exception:
                 self._feed.fail(traceback.format_exc())
-            nudge()
             self._stop.wait(1 / FRAMES_PER_SECOND)
 
     def _turn(self, late: bool) -> bool:
@@ -143,6 +150,7 @@ class View(anywidget.AnyWidget):
         if self._stop.wait(delay):
             return False
         begun = cpu_stopwatch()
+        self._heard.clear()
         sight = self._audience.sight()
         deaf = sight is not Sight.OPEN and hearing.deaf()
         if sight is Sight.OPEN or deaf:
@@ -150,13 +158,13 @@ class View(anywidget.AnyWidget):
             if message is not None:
                 self.send(*message)
                 self._audience.sent(message[0]["seq"])
-            if sight is Sight.HIDDEN:  # for when it is looked at and the kernel cannot be told
-                self._stop.wait(UNSEEN_SECONDS)
         else:
             self._feed.absorb()
         self._fill_orders()
         self._cost = cpu_stopwatch() - begun
         governor.settle(expected, self._cost)
+        if sight is Sight.HIDDEN:  # there is no hurry until a page says that it looks
+            self._heard.wait(UNSEEN_SECONDS)
         if sight is Sight.BEHIND and not deaf:
             self._feed.changed.set()
             return True

@@ -44,6 +44,14 @@ SETTINGS = {
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
 }
 
+# Otherwise kernels may overlook the first request of a page, before livebatch is loaded.
+AWAKE = """
+from livebatch.kernel_ext.awake import keep_awake
+
+keep_awake(get_ipython())
+del keep_awake
+"""
+
 
 class Lab:
     """A JupyterLab server and a browser; use `Lab.start`."""
@@ -93,6 +101,9 @@ def _server(folder: Path, token: str) -> Iterator[str]:
     home = folder / ".jupyter"
     (home / "labconfig").mkdir(parents=True)
     (home / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
+    startup = home / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "awake.py").write_text(AWAKE)
     environment = os.environ | {
         "JUPYTER_CONFIG_DIR": str(home),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),

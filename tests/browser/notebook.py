@@ -14,8 +14,8 @@ from typing import Any
 from playwright.sync_api import Page
 
 SHOTS = Path(__file__).parents[2] / "build" / "shots"
-SECONDS = 30.0
-LONG_SECONDS = 60.0
+SECONDS = 60.0
+LONG_SECONDS = 120.0
 
 # `lab` is the application, `panel` the notebook in front.
 PRELUDE = "const lab = window.jupyterapp, panel = lab?.shell.currentWidget;"

@@ -12,7 +12,7 @@ from playwright.sync_api import Download
 from tests.browser.lab import Lab
 from tests.browser.notebook import Notebook
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 FEED = """
 import threading, time
@@ -96,6 +96,19 @@ def test_the_status_line_shows_the_figures_of_the_batch(notebook: Notebook) -> N
     for text in ("busy", "2.4K → 24 rows/s", "160 ms (32 %)", "delay 2 ms"):
         notebook.wait(f"{line}.includes(arg)", text)
     assert notebook.evaluate(f"{VIEW}.line.el.getAttribute('aria-live')") == "off"
+
+
+def test_the_status_line_fits_into_a_narrow_page(notebook: Notebook) -> None:
+    size = notebook.page.viewport_size
+    notebook.evaluate("(lab.shell.collapseLeft(), true)")
+    notebook.page.set_viewport_size({"width": 520, "height": 1500})
+    notebook.wait(f"{VIEW}.el.clientWidth < 440")
+    notebook.wait(f"{VIEW}.line.word.innerText && !{VIEW}.line.errors.hidden")
+    assert notebook.evaluate(f"{VIEW}.line.figures.clientHeight") < 24, "figures are one line"
+    assert notebook.evaluate(f"{VIEW}.el.scrollWidth <= {VIEW}.el.clientWidth")
+    notebook.screenshot("controls-narrow")
+    assert size is not None
+    notebook.page.set_viewport_size(size)
 
 
 def test_the_page_stands_still_at_once_and_the_keyboard_reaches_the_button(

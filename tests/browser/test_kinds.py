@@ -28,6 +28,7 @@ TABLES = {
     "heatmap": lambda i: {"ms": [5, 5, 5, 20 + i % 3]},
     "bands": lambda i: {"ms": [float(i % 5 + n) for n in range(101)]},
     "number": lambda i: {"cpu": [1000.0 + i], "memory": [50.0]},
+    "gantt": lambda i: {"worker": ["w2", "w1"], "job": ["test", "build"], "ms": [50.0, None]},
     "log": lambda i: {"line": [f"ERROR line {i}" if i % 10 == 9 else f"line {i}"]},
 }
 MADE = dict.fromkeys(TABLES, 0)
@@ -56,14 +57,14 @@ def stream(rounds):
 
 boxes = [show(kind, kind) for kind in TABLES]
 """
-KINDS = ["line", "bar", "table", "histogram", "heatmap", "bands", "number", "log"]
-FIGURES = 5
+KINDS = ["line", "bar", "table", "histogram", "heatmap", "bands", "number", "gantt", "log"]
+FIGURES = 6
 # Two to a row, so that all of them are in sight.
 GRID = """
 import ipywidgets
 ipywidgets.GridBox(boxes, layout={"grid_template_columns": "repeat(2, 450px)"})
 """
-SIZE = {"width": 1400, "height": 1500}
+SIZE = {"width": 1400, "height": 1700}
 
 
 @pytest.fixture(scope="module")
@@ -150,17 +151,18 @@ def column(notebook: Notebook, i: int) -> Any:
 
 def test_a_table_is_sorted_by_its_headers(notebook: Notebook) -> None:
     button = notebook.page.get_by_role("button", name="ms", exact=True)
-    head = f"[...{body('table')}.querySelectorAll('th')].map(th => th.ariaSort)"
+    head = f"String([...{body('table')}.querySelectorAll('th')].map(th => th.ariaSort))"
     button.click()
+    notebook.wait(f"{head} === 'none,none,descending'")
     assert column(notebook, 0) == ["/b", "/c", "/a"], "what is not known comes last"
-    assert notebook.evaluate(head) == ["none", "none", "descending"]
     button.focus()
     notebook.page.keyboard.press("Enter")
+    notebook.wait(f"{head} === 'none,none,ascending'")
     assert column(notebook, 0) == ["/c", "/b", "/a"]
     feed(notebook, "table")
     assert column(notebook, 0) == ["/c", "/b", "/a"]
-    assert notebook.evaluate(head) == ["none", "none", "ascending"]
     notebook.page.keyboard.press("Enter")
+    notebook.wait(f"{head} === 'none,none,none'")
     assert column(notebook, 0) == ["/b", "/a", "/c"]
 
 
@@ -183,6 +185,22 @@ def test_a_selection_in_a_table_survives_a_batch(notebook: Notebook) -> None:
     )
     feed(notebook, "table")
     assert notebook.evaluate("getSelection().toString().trim()") == "/b"
+
+
+def test_all_rows_of_a_batch_are_sorted_also_while_the_picture_stands_still(
+    notebook: Notebook,
+) -> None:
+    notebook.ask("TABLES.update(table=lambda i: {'i': list(range(200)), 'of': [i] * 200})")
+    feed(notebook, "table")
+    button = notebook.page.get_by_role("button", name="i", exact=True)
+    notebook.evaluate("(window.__livebatch.views.table.pause(true), true)")
+    for first in ("199", "0"):
+        button.click()
+        notebook.wait(f"{body('table')}.querySelector('td').textContent === arg", first)
+    assert "50 of 200 rows" in notebook.evaluate(f"{body('table')}.parentNode.innerText")
+    button.click()
+    notebook.evaluate("(window.__livebatch.views.table.pause(false), true)")
+    notebook.wait(f"{body('table')}.querySelector('th').ariaSort === 'none'")
 
 
 def test_a_histogram_counts(notebook: Notebook) -> None:
@@ -214,6 +232,18 @@ def test_bands_show_the_median_and_shades_around_it(notebook: Notebook) -> None:
     assert chips.split() == [
         word for p in (5, 25, 50, 75, 95) for word in (f"p{p}", str(made % 5 + p))
     ]
+
+
+def test_bars_over_time_stand_in_lanes_and_what_is_not_over_reaches_the_present(
+    notebook: Notebook,
+) -> None:
+    feed(notebook, "gantt", 2)
+    spans = notebook.data("gantt")
+    assert spans["key"][-3:] == ["test", "test", "build"]
+    assert spans["value"][-2:] == ["50 ms", "goes on"]
+    assert [round(top + 0.36) for top in spans["top"][-2:]] == [1, 0], "w1 is above w2"
+    assert spans["right"][-2] - spans["left"][-2] == 50
+    assert spans["right"][-1] == spans["left"][-1]
 
 
 def test_numbers_are_large_and_say_how_they_changed(notebook: Notebook) -> None:
@@ -288,6 +318,7 @@ def test_pictures_are_described_now_and_then(notebook: Notebook) -> None:
     assert label(notebook, "bar").startswith("Bars of bar, largest first: z 9, ")
     assert label(notebook, "number").startswith("Numbers of number: cpu ")
     assert label(notebook, "bands").startswith("Percentiles over time of bands: p5 ")
+    assert label(notebook, "gantt").startswith("Bars over time of gantt: ")
     assert "most of them 5 to 6" in label(notebook, "histogram")
     assert "most at 5 to 6" in label(notebook, "heatmap")
     notebook.evaluate(

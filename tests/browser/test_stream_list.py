@@ -1,4 +1,4 @@
-"""The list of streams in JupyterLab: it moves, and its buttons work."""
+"""The list of streams and the engine's monitor in JupyterLab: they move, and buttons work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.lab import Lab
 
-pytestmark = [pytest.mark.browser, pytest.mark.process, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.process, pytest.mark.timeout(600)]
 
 CELLS = [
     "%load_ext livebatch\n%engine start --batch 200ms --workers 1",
@@ -15,6 +15,7 @@ CELLS = [
     "ticks.map(lambda n: (n, 1)).update_state_by_key(lambda new, old: sum(new) + (old or 0))",
     "%stream",
     "%stream explain sums",
+    "%engine monitor",
     "%engine stop",
 ]
 TABLE = "document.querySelector('.livebatch-streams')"
@@ -39,6 +40,15 @@ def test_the_list_of_streams_moves_and_has_buttons(lab: Lab) -> None:
 
     drawn = "panel.content.widgets[4].outputArea.node.querySelectorAll('svg g[data-stream]').length"
     assert notebook.wait(drawn) == 3
+
     notebook.run(5)
+    notebook.scroll_to(5)
+    tasks = "window.__livebatch.views['monitor · tasks']"
+    notebook.wait(f"{tasks}?.source?.data.key.includes('queue_stream(default=[1, 2])')")
+    notebook.wait(f"{tasks}.body.querySelector('.livebatch-legend').innerText.includes('ticks')")
+    before = notebook.evaluate(f"{tasks}.source.data.left.at(-1)")
+    notebook.wait(f"{tasks}.source.data.left.at(-1) > arg", before)
+    notebook.screenshot("monitor")
+    notebook.run(6)
     assert notebook.errors == []
     notebook.close()

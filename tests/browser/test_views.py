@@ -198,6 +198,7 @@ def test_the_pointer_shows_values_as_they_are(notebook: Notebook) -> None:
 def test_a_failure_stands_under_the_chart_until_it_is_cleared(notebook: Notebook) -> None:
     panel = "panel.content.widgets[arg].outputArea.node.querySelector('.livebatch-error')"
     notebook.run(FAIL)
+    notebook.scroll_to(NUMBERS)  # nothing is sent to what is out of sight
     notebook.wait(f"!{panel}.hidden", NUMBERS)
     text = notebook.evaluate(f"{panel}.textContent", NUMBERS)
     assert "  line 1\nZeroDivisionError: <b>no</b>" in text

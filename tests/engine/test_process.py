@@ -44,6 +44,13 @@ def test_a_running_process_is_alive_until_it_is_killed(start: Callable[[], Engin
     assert engine.identity.is_alive() is False
 
 
+def test_a_process_is_known_by_its_number_while_it_runs(start: Callable[[], Engine]) -> None:
+    engine = start()
+    assert ProcessIdentity.of(engine.process.pid) == engine.identity
+    engine.kill()
+    assert ProcessIdentity.of(engine.process.pid) is None
+
+
 def test_a_process_nobody_waited_for_is_dead(start: Callable[[], Engine]) -> None:
     engine = start()
     engine.process.kill()

@@ -51,6 +51,8 @@ def streams(notebook: Notebook) -> Notebook:
         ("%watch words --as hist", ["histogram"]),
         ("%%stream tags\nssc.queue_stream().pp", ["pprint"]),
         ("words.latest().zip_with", ["zip_with_index"]),
+        ("words.plot.hi", ["hist", "histogram"]),
+        ("%%stream tags\nwords.map(str).plot.ba", ["bands", "bar"]),
     ],
 )
 def test_what_is_offered(streams: Notebook, text: str, expected: list[str]) -> None:
@@ -72,7 +74,14 @@ def test_other_magics_and_code_are_left_alone(streams: Notebook) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["%%stream w --", "%%stream w", "%stream pause ", "%%stream w\nwords.map(str).", "%engine "],
+    [
+        "%%stream w --",
+        "%%stream w",
+        "%stream pause ",
+        "%%stream w\nwords.map(str).",
+        "words.plot.",
+        "%engine ",
+    ],
 )
 def test_nobody_slow_is_asked(
     streams: Notebook, monkeypatch: pytest.MonkeyPatch, text: str

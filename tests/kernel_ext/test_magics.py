@@ -148,6 +148,9 @@ def test_wrong_options_are_one_line_and_no_exit(notebook: Notebook) -> None:
 
 def test_help(notebook: Notebook) -> None:
     assert "usage: %%stream" in notebook.works("%%stream --help\nx").text
+    for alone in ("%%stream --help", "%%query -h"):
+        assert f"usage: {alone.split()[0]}" in notebook.works(alone).text
+    assert "the cell must end with a stream; it is empty" in notebook.fails("%%stream words")
     assert "usage: %engine start" in notebook.works("%engine start --help").text
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from livebatch.errors import EngineLost
-from livebatch.events import EngineStatus, StreamStatus
+from livebatch.events import EngineStatus, StreamStatus, TaskRun, TaskRuns
 from livebatch.kernel_ext import monitor as module
 from livebatch.kernel_ext.monitor import Monitor
 from livebatch.testing import ManualContext
@@ -31,6 +31,11 @@ class Engine:
             1000, True, now, tuple(range(len(worked))), streams, 3_000_000, 1, 7, worked=worked
         )
 
+    def tasks(self, after: int) -> TaskRuns:
+        """One task more each time, and one that runs."""
+        ended = TaskRun(7, "s", "map(len)", self.status.now - 500.0, 0.25)
+        return TaskRuns(after + 1, (ended, TaskRun(8, "", "", self.status.now - 50.0, None)))
+
     def __call__(self) -> EngineStatus:
         if self.gone:
             raise EngineLost("it is gone")
@@ -45,7 +50,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 @pytest.fixture
 def monitor(engine: Engine) -> Iterator[Monitor]:
-    monitor = Monitor(engine)
+    monitor = Monitor(engine, engine.tasks)
     yield monitor
     monitor.close()
 
@@ -71,6 +76,20 @@ def test_the_figures_of_streams_and_workers(engine: Engine, monitor: Monitor) ->
         eventually(lambda found=found, expected=expected: found() == expected)
 
 
+def test_the_tasks_that_have_ended_and_those_that_run(engine: Engine, monitor: Monitor) -> None:
+    engine.status = engine.at(60_000, (0.0,))
+    monitor.look()
+    monitor.look()
+    feed = live()["monitor · tasks"].view._feed
+    eventually(lambda: (found := feed.rows()) is not None and found.num_rows == 3)
+    *ended, running = feed.rows().to_pylist()
+    assert {(row["lane"], row["name"], row["detail"], row["ms"]) for row in ended} == {
+        ("worker 7", "s", "map(len)", 250.0)
+    }
+    assert (running["name"], running["ms"]) == ("jobs", None)
+    assert monitor._count == 2
+
+
 def test_a_worker_that_has_come_since_is_counted_from_nothing(
     engine: Engine, monitor: Monitor
 ) -> None:
@@ -85,10 +104,10 @@ def test_it_ends_with_its_views_and_when_the_engine_is_gone(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "EVERY", 0.01)
-    first = Monitor(engine)
+    first = Monitor(engine, engine.tasks)
     first.close()
     assert not [key for key in live() if key.startswith("monitor")]
-    second = Monitor(engine)
+    second = Monitor(engine, engine.tasks)
     engine.gone = True
     eventually(lambda: not second._thread.is_alive())
     second.close()
@@ -96,8 +115,8 @@ def test_it_ends_with_its_views_and_when_the_engine_is_gone(
 
 def test_a_notebook_has_one_monitor(notebook: Notebook, ssc: ManualContext) -> None:
     board: Any = notebook.works("%engine monitor").value
-    assert len(board.panels) == 6
+    assert len(board.panels) == 7
     notebook.works("%engine monitor")
     assert board.panels[0].comm is None
-    assert len([key for key in live() if key.startswith("monitor")]) == 6
+    assert len([key for key in live() if key.startswith("monitor")]) == 7
     notebook.shell.magics_manager.registry["StreamMagics"].notebook._monitor.close()

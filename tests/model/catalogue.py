@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import add, sub, xor
+from operator import add, itemgetter, sub, xor
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -24,6 +24,9 @@ def _keep_or_drop(new: list[int], total: int | None) -> int | None:
     value = (total or 0) + sum(new)
     return None if value > 15 or (not new and value % 3 == 0) else value
 
+
+counts = itemgetter(1)
+"""Of records that occur equally often, any may be among the most frequent."""
 
 ELEMENTWISE = [
     Case("map", numbers, lambda s, p: s.map(lambda n: n * 2)),
@@ -72,11 +75,17 @@ WINDOWS = [
          lambda s, p: s.reduce_by_window(add, sub, p.window, p.slide)),
     Case("count_by_value_and_window", keys,
          lambda s, p: s.count_by_value_and_window(p.window, p.slide, p.partitions)),
+    Case("group_by_key_and_window", pairs,
+         lambda s, p: s.group_by_key_and_window(p.window, p.slide, p.partitions)
+         .map_values(sorted)),
     Case("reduce_by_key_and_window", pairs,
          lambda s, p: s.reduce_by_key_and_window(min, None, p.window, p.slide, p.partitions)),
     Case("reduce_by_key_and_window, filtered", pairs,
          lambda s, p: s.reduce_by_key_and_window(
              add, None, p.window, p.slide, p.partitions, lambda pair: pair[1] % 2)),
+    Case("windows that share partial results", pairs,
+         lambda s, p: s.reduce_by_key_and_window(max, None, 2 * p.window, p.slide, p.partitions)
+         .union(s.reduce_by_key_and_window(max, None, 3 * p.slide, p.slide, p.partitions))),
     Case("reduce_by_key_and_window with an inverse", pairs,
          lambda s, p: s.reduce_by_key_and_window(
              add, sub, p.window, p.slide, p.partitions)),
@@ -86,6 +95,15 @@ WINDOWS = [
     Case("reduce_by_key_and_window with an inverse, filtered", pairs,
          lambda s, p: s.reduce_by_key_and_window(
              add, sub, p.window, p.slide, p.partitions, lambda pair: pair[1] % 3)),
+]  # fmt: skip
+
+SKETCHES = [
+    Case("count_approx_distinct", keys, lambda s, p: s.count_approx_distinct()),
+    Case("count_approx_distinct_by_window", keys,
+         lambda s, p: s.count_approx_distinct_by_window(2 * p.window, p.slide)),
+    Case("top_k", keys, lambda s, p: s.top_k(p.window).map(counts)),
+    Case("top_k_by_window", keys,
+         lambda s, p: s.top_k_by_window(p.window, 2 * p.window, p.slide).map(counts)),
 ]  # fmt: skip
 
 STATE = [
@@ -101,4 +119,4 @@ STATE = [
              lambda new, n: len(new) + (n or 0), p.partitions)),
 ]  # fmt: skip
 
-CASES = [*ELEMENTWISE, *WITHIN_A_BATCH, *WINDOWS, *STATE]
+CASES = [*ELEMENTWISE, *WITHIN_A_BATCH, *WINDOWS, *SKETCHES, *STATE]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from livebatch.block import BlockStore
 from livebatch.engine.executors.local import LocalExecutor
+from livebatch.engine.timesheet import Timesheet
 from livebatch.wire import Outcome, Task
 
 
@@ -50,8 +51,9 @@ class KillingExecutor:
     def pids(self) -> tuple[int, ...]:
         return self._executor.pids()
 
-    def worked(self) -> tuple[float, ...]:
-        return self._executor.worked()
+    @property
+    def timesheet(self) -> Timesheet:
+        return self._executor.timesheet
 
     def close(self) -> None:
         self._executor.close()

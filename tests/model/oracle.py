@@ -87,6 +87,14 @@ class History:
     def count_by_value(self, num_partitions: Any = None) -> History:
         return self._each(lambda rows: [(row, rows.count(row)) for row in unique(rows)])
 
+    def count_approx_distinct(self, relative_sd: float = 0.05) -> History:
+        """Exactly, as livebatch has it where there are few."""
+        return self._each(lambda rows: [len(unique(rows))])
+
+    def top_k(self, k: int, relative_error: float = 0.001) -> History:
+        """Exactly, as livebatch has it where there are few."""
+        return self.count_by_value().top(k, key=lambda pair: pair[1])
+
     def top(self, num: int, key: Any = None) -> History:
         return self._each(lambda rows: sorted(rows, key=key, reverse=True)[:num])
 
@@ -121,6 +129,16 @@ class History:
     def count_by_window(self, window: int, slide: int | None = None) -> History:
         return self.window(window, slide).count()
 
+    def count_approx_distinct_by_window(
+        self, window: int, slide: int | None = None, relative_sd: float = 0.05
+    ) -> History:
+        return self.window(window, slide).count_approx_distinct(relative_sd)
+
+    def top_k_by_window(
+        self, k: int, window: int, slide: int | None = None, relative_error: float = 0.001
+    ) -> History:
+        return self.window(window, slide).top_k(k, relative_error)
+
     def reduce_by_window(
         self, func: Any, inverse: Any, window: int, slide: int | None = None
     ) -> History:
@@ -130,6 +148,11 @@ class History:
         self, window: int, slide: int | None = None, num_partitions: Any = None
     ) -> History:
         return self.window(window, slide).count_by_value()
+
+    def group_by_key_and_window(
+        self, window: int, slide: int | None = None, num_partitions: Any = None
+    ) -> History:
+        return self.window(window, slide).group_by_key()
 
     def reduce_by_key_and_window(
         self,

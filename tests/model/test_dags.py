@@ -47,6 +47,12 @@ OPERATORS: dict[str, Callable[[Any, Any, Step, int], Any]] = {
     "reduce_by_key_and_window": lambda s, o, p, t: s.reduce_by_key_and_window(
         add, sub, p.windows * t, p.slides * t, p.partitions
     ),
+    "reduce_by_key_and_window, no inverse": lambda s, o, p, t: s.reduce_by_key_and_window(
+        max, None, 2 * p.windows * t, p.slides * t, p.partitions
+    ),
+    "group_by_key_and_window": lambda s, o, p, t: s.group_by_key_and_window(
+        p.windows * t, p.slides * t, p.partitions
+    ).map_values(sum),
     "update_state_by_key": lambda s, o, p, t: s.update_state_by_key(
         lambda new, n: (sum(new) + (n or 0)) % 5 or None, p.partitions
     ),

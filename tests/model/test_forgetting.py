@@ -20,6 +20,7 @@ ROWS = [("a", 1), ("b", 2), ("a", 3)]
 STREAMS: dict[str, Callable[[Any], Any]] = {
     "window": lambda s: s.map_values(abs).window(6, 2),
     "inverse": lambda s: s.reduce_by_key_and_window(add, sub, 6, 2),
+    "merged": lambda s: s.reduce_by_key_and_window(max, None, 20),
     "counts": lambda s: s.count_by_value_and_window(5),
     "state": lambda s: s.update_state_by_key(lambda new, n: (n or 0) + len(new)),
     "transform": lambda s: s.transform(lambda rdd: rdd.filter(all)).window(3),
@@ -56,14 +57,14 @@ def define(ssc: ManualContext, *names: str) -> Any:
 @pytest.mark.usefixtures("every_block_stored")
 def test_memory_is_flat_over_2000_batches() -> None:
     with context(InlineExecutor(slots=1)) as ssc:
-        define(ssc, "window", "inverse", "state")
+        define(ssc, "window", "inverse", "merged", "state")
         ssc.start()
-        ssc.advance(100)
+        ssc.advance(120)
         early = memory_of(ssc)
-        ssc.advance(1900)
+        ssc.advance(1880)
         assert memory_of(ssc) == early
-        assert early.generated < 100
-        assert early.blocks < 100
+        assert early.generated < 150
+        assert early.blocks < 150
         assert ssc.streams["state"].latest().collect_as_map() == {"a": 4000, "b": 2000}
         ssc.await_termination(timeout=0)
 
@@ -74,6 +75,7 @@ def test_the_longest_need_decides_how_much_is_kept(window: int | None, batches: 
         source = ssc.register("source", ssc.queue_stream(default=ROWS), retain="3s")
         if window is not None:
             watch(source.window(window))
+            watch(source.reduce_by_key_and_window(add, None, window))
         ssc.start()
         ssc.advance(100)
         node = ssc.stepped.engine.graph.named("source")
@@ -94,6 +96,21 @@ def test_nothing_is_left_of_streams_that_were_removed() -> None:
             held = memory_of(ssc)
             assert (held.generated, held.blocks) == (0, 0)
             assert source.id not in ssc.stepped.engine.graph.nodes
+
+
+def test_what_only_a_removed_window_needed_is_forgotten() -> None:
+    with context() as ssc:
+        source = ssc.register("source", ssc.queue_stream(default=ROWS), retain="2s")
+        for name, length in (("long", 60), ("short", 4)):
+            ssc.register(name, source.reduce_by_key_and_window(add, None, length), retain="2s")
+        ssc.start()
+        ssc.advance(80)
+        nodes = ssc.stepped.engine.graph.nodes
+        assert max(len(node.generated) for node in nodes.values()) >= 60
+        ssc.remove("long")
+        ssc.advance(1)
+        assert max(len(node.generated) for node in nodes.values()) <= 5
+        assert ssc.streams["short"].latest().collect_as_map() == {"a": 16, "b": 8}
 
 
 @pytest.mark.usefixtures("every_block_stored")

@@ -281,7 +281,7 @@ def test_no_kind_of_stream_hides_an_operator(ssc: Any) -> None:
     stream = ssc.queue_stream()
     dataset = ssc.refreshed(lambda: None, every=2)
     made = stream.count_by_value_and_window(2).union(stream).transform(lambda rdd: dataset)
-    made = made.window(2).update_state_by_key(max).errors
+    made = made.window(2).update_state_by_key(max).reduce_by_key_and_window(add, None, 4).errors
     kinds, todo = set(), [made]
     while todo:
         node = todo.pop()

@@ -27,6 +27,8 @@ EXPRESSIONS: list[Callable[[Any], Any]] = [
     lambda s: s.reduce_by_key(add, 3).group_by_key(2).map_values(len),
     lambda s: s.window(3).count(),
     lambda s: s.reduce_by_key_and_window(add, sub, 3, 1),
+    lambda s: s.reduce_by_key_and_window(add, None, 4, 1, 3),
+    lambda s: s.count_approx_distinct_by_window(4),
     lambda s: s.update_state_by_key(lambda new, n: (n or 0) + len(new)),
     lambda s: s.transform(lambda rdd: rdd.union(rdd)).count_by_value_and_window(2),
 ]

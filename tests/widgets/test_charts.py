@@ -127,6 +127,35 @@ def test_a_table_shows_fifty_rows_and_counts_all() -> None:
     assert header["rows"][7] == ["7", "x"]
 
 
+def test_a_table_is_sorted_by_all_its_rows() -> None:
+    amounts = [7.0, None, 3.0, *range(100, 400), float("nan")]
+    made = chart("table", pa.table({"i": range(304), "n": amounts}))
+    for way, first in (("descending", ["399", "398"]), ("ascending", ["3", "7"])):
+        assert made.sort((1, way))
+        header, _ = made.frame(key=True)
+        assert [row[1] for row in header["rows"]][:2] == first
+        assert (len(header["rows"]), header["total"], header["order"]) == (50, 304, (1, way))
+        assert made.rows().column("n").to_pylist()[-1] is None, "what is not known comes last"
+    made.sort(None)
+    assert made.frame(key=False)[0]["rows"][0] == ["0", "7"]
+
+
+@pytest.mark.parametrize("column", [pa.array([[2], [1]]), pa.array([{"a": 2}, {"a": 1}])])
+def test_what_has_no_order_stays_as_it_is(column: pa.Array) -> None:
+    made = chart("table", pa.table({"x": column}))
+    for place in (0, 7):
+        made.sort((place, "ascending"))
+        header, _ = made.frame(key=True)
+        assert (header["order"], "2" in header["rows"][0][0]) == (None, True)
+
+
+def test_texts_of_few_kinds_are_sorted() -> None:
+    words = pa.array(["b", "a", None]).dictionary_encode()
+    made = chart("table", pa.table({"word": words}))
+    made.sort((0, "ascending"))
+    assert made.frame(key=True)[0]["rows"] == [["a"], ["b"], ["–"]]
+
+
 def test_tables_take_anything() -> None:
     odd: dict[str, Any] = {
         "n": [None],

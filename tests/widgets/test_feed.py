@@ -73,7 +73,7 @@ def test_a_request_is_answered_with_everything_once() -> None:
     assert answer["key"]
     assert answer["note"] == {
         "status": ["", "ok"], "figures": None, "errors": None, "error": None,
-        "paused": False, "window": 60.0, "skipped": 0,
+        "paused": False, "window": 60.0, "order": None, "skipped": 0,
     }  # fmt: skip
     assert answer["past"]
     assert driven.y == [1]
@@ -250,6 +250,31 @@ def test_the_data_of_the_picture_stands_still_with_it() -> None:
     rows = driven.feed.rows()
     assert rows is not None
     assert rows.column("value").to_pylist() == [2]
+
+
+def test_rows_are_sorted_also_those_of_a_frozen_picture() -> None:
+    driven = Driven("table")
+    driven.push(1, 3, 2)
+    driven.read()
+    driven.feed.sort((0, "descending"))
+    picture = driven.read()["picture"]
+    assert (picture["rows"], picture["order"]) == ([["3"], ["2"], ["1"]], (0, "descending"))
+    driven.feed.pause(True)
+    driven.read()
+    driven.push(9, 8)
+    driven.feed.sort((0, "ascending"))
+    message = driven.read()
+    assert message["key"]
+    assert message["picture"]["rows"] == [["1"], ["2"], ["3"]]
+    driven.feed.pause(False)
+    assert driven.read()["picture"]["rows"] == [["8"], ["9"]]
+
+
+def test_what_has_no_rows_is_not_sorted() -> None:
+    driven = Driven("line")
+    driven.push(1)
+    driven.feed.sort((0, "descending"))
+    assert driven.news() == [1]
 
 
 def test_an_unknown_kind_is_refused() -> None:

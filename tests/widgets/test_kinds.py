@@ -201,7 +201,7 @@ def test_headers_are_json_whatever_the_numbers(kind: str) -> None:
     json.dumps(made.frame(key=True)[0], allow_nan=False)
 
 
-@pytest.mark.parametrize("kind", ["bands", "heatmap", "histogram", "line", "number"])
+@pytest.mark.parametrize("kind", ["bands", "gantt", "heatmap", "histogram", "line", "number"])
 def test_a_stream_without_numbers_is_explained(kind: str) -> None:
     with pytest.raises(ValueError, match=r"needs a column of numbers; the stream has word string"):
         chart(kind, pa.table({"word": ["a"]}))
@@ -297,6 +297,44 @@ def test_a_log_tells_when_a_row_happened_if_it_says_so() -> None:
     header, [times] = chart("log", table).frame(key=True)
     assert header["lines"] == ["INFO  up", "WARN  slow"]
     assert ((np.frombuffer(times) - MS0) / 1e3).tolist() == [-5, 0]
+
+
+def tasks(*rows: tuple[str, str, float, float | None]) -> pa.Table:
+    lanes, names, begun, took = zip(*rows, strict=True)
+    times = pa.array([at(seconds) for seconds in begun], pa.timestamp("us", tz="UTC"))
+    return pa.table({"lane": lanes, "name": names, "time": times, "ms": pa.array(took)})
+
+
+def bars(made: Chart) -> Any:
+    header, [buffer] = made.frame(key=True)
+    places = np.frombuffer(buffer).reshape(4, header["n"]).T.tolist()
+    return [
+        (header["lanes"][int(lane)], header["names"][int(name)][0], (begun - MS0) / 1e3, took)
+        for begun, took, lane, name in places
+    ]
+
+
+def test_what_is_not_over_goes_on_until_it_is_told() -> None:
+    made = chart("gantt", tasks(("w2", "a", 0, 500.0), ("w1", "b", 0.5, None)))
+    assert [bar[:3] for bar in bars(made)] == [("w2", "a", 0), ("w1", "b", 0.5)]
+    assert np.isnan(bars(made)[1][3])
+    assert made.rows().column("ms").to_pylist() == [500, None]
+    made.add(at(1), tasks(("w1", "b", 0.5, 700.0)))
+    assert bars(made) == [("w2", "a", 0, 500), ("w1", "b", 0.5, 700)]
+    assert made.frame(key=True)[0]["lanes"] == ["w1", "w2"]
+
+
+def test_bars_leave_with_the_window_and_keep_their_colours() -> None:
+    made = chart("gantt", tasks(("w", "a", 0, 500.0), ("w", "b", 1, 500.0)))
+    made.add(at(11), tasks(("w", "c", 10.5, 100.0)))
+    assert [bar[1] for bar in bars(made)] == ["b", "c"]
+    assert [slot for _, _, slot in made.frame(key=True)[0]["names"]] == [1, 0]
+
+
+def test_of_many_bars_the_newest_thousand_are_shown() -> None:
+    made = chart("gantt", tasks(*(("w", "a", i / 1000, 1.0) for i in range(2500))))
+    assert len(bars(made)) == 1000
+    assert bars(made)[-1][2] == 2.499
 
 
 def test_rows_are_what_the_picture_shows() -> None:

@@ -129,6 +129,15 @@ def test_the_window_is_changed_by_a_page(sent: Sent) -> None:
     assert sent.next()[0]["note"]["window"] == 10
 
 
+def test_the_rows_are_sorted_by_a_page(sent: Sent) -> None:
+    view = show("clicks", "table").view
+    sent.next()
+    view.push(T0, numbers(1, 3, 2))
+    for way, first in (("descending", "3"), ("none", "1"), ("ascending", "1")):
+        view._handle_custom_msg({"do": "sort", "column": 0, "way": way}, [])
+        eventually(lambda first=first: sent.next()[0]["picture"]["rows"][0] == [first])
+
+
 def test_the_data_is_sent_as_csv_to_the_page_that_asks(sent: Sent) -> None:
     view = show("clicks", "table").view
     sent.next()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from livebatch.block import BlockStore
+from livebatch.engine.timesheet import Timesheet
 from livebatch.wire import Outcome, Task
 
 
@@ -16,6 +17,10 @@ class Executor(Protocol):
     """
 
     slots: int
+
+    @property
+    def timesheet(self) -> Timesheet:
+        """What the workers are at, by their process ids."""
 
     @property
     def store(self) -> BlockStore:
@@ -35,9 +40,6 @@ class Executor(Protocol):
 
     def pids(self) -> tuple[int, ...]:
         """Return the process ids of the workers."""
-
-    def worked(self) -> tuple[float, ...]:
-        """Return for how many seconds each of the workers has been at work, in the same order."""
 
     def close(self) -> None:
         """Stop everything that was started."""

@@ -6,9 +6,9 @@ import os
 from collections import deque
 
 from livebatch.block import BlockStore
-from livebatch.clock import stopwatch
 from livebatch.engine.store import MemoryStore
 from livebatch.engine.task import run_task
+from livebatch.engine.timesheet import Timesheet
 from livebatch.wire import Outcome, Task
 
 
@@ -19,7 +19,7 @@ class InlineExecutor:
         self.store: BlockStore = store or MemoryStore()
         self.slots = slots
         self._tasks: deque[Task] = deque()
-        self._worked = 0.0
+        self.timesheet = Timesheet()
 
     def submit(self, task: Task) -> None:
         self._tasks.append(task)
@@ -30,9 +30,10 @@ class InlineExecutor:
     def poll(self, timeout: float) -> list[Outcome]:
         if not self._tasks:
             return []
-        begun = stopwatch()
-        outcome = run_task(self._tasks.popleft(), self.store)
-        self._worked += stopwatch() - begun
+        task = self._tasks.popleft()
+        self.timesheet.begin(os.getpid(), task.id)
+        outcome = run_task(task, self.store)
+        self.timesheet.end(os.getpid())
         return [outcome]
 
     def resize(self, slots: int) -> None:
@@ -40,9 +41,6 @@ class InlineExecutor:
 
     def pids(self) -> tuple[int, ...]:
         return (os.getpid(),)
-
-    def worked(self) -> tuple[float, ...]:
-        return (self._worked,)
 
     def close(self) -> None:
         self._tasks.clear()

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from livebatch.clock import Deadline, Timer, deadline, stopwatch
+from livebatch.clock import Deadline, Timer, deadline
 from livebatch.engine.child import GRACE, Child
 from livebatch.engine.store import Place
+from livebatch.engine.timesheet import Timesheet
 from livebatch.transport import Hub, Peer
 from livebatch.wire import AnyMessage, Done, Failed, Hello, Lost, Outcome, Task
 
@@ -22,8 +23,6 @@ class _Worker:
     child: Child
     peer: Peer | None = None
     task: str | None = None
-    begun: float = 0.0
-    worked: float = 0.0
     unwanted: bool = False
     killed: Deadline = field(default_factory=lambda: deadline(None))
 
@@ -44,6 +43,7 @@ class LocalExecutor:
     ) -> None:
         self.store = place.open()
         self.slots = workers
+        self.timesheet = Timesheet()
         self._hub = hub
         self._args = (address, msgspec.json.encode(place).decode(), str(memory or 0))
         self._look = Timer(PATIENCE)
@@ -99,10 +99,6 @@ class LocalExecutor:
     def pids(self) -> tuple[int, ...]:
         return tuple(worker.child.pid for worker in self._workers)
 
-    def worked(self) -> tuple[float, ...]:
-        now = stopwatch()
-        return tuple(w.worked + (now - w.begun if w.task else 0.0) for w in self._workers)
-
     def _kill_stopped(self) -> None:
         """Kill workers that something has stopped, such as a debugger or SIGSTOP: nothing else
         tells them from busy ones, and their tasks are run again."""
@@ -141,7 +137,7 @@ class LocalExecutor:
             self._outcomes.append(outcome)
         elif isinstance(outcome, Done) and outcome.block is not None:
             self.store.delete(outcome.block.id)
-        worker.worked += stopwatch() - worker.begun
+        self.timesheet.end(worker.child.pid)
         worker.task, worker.unwanted = None, False
         self._retire()
 
@@ -156,6 +152,7 @@ class LocalExecutor:
 
     def _forget(self, worker: _Worker) -> None:
         self._workers.remove(worker)
+        self.timesheet.forget(worker.child.pid)
         self.store.forget_writer(worker.child.pid)
         if worker.peer is not None:
             self._hub.forget(worker.peer)
@@ -166,5 +163,6 @@ class LocalExecutor:
                 return
             if worker.peer is not None and worker.task is None:
                 task = self._queue.popleft()
-                worker.task, worker.begun = task.id, stopwatch()
+                worker.task = task.id
+                self.timesheet.begin(worker.child.pid, task.id)
                 self._hub.send(worker.peer, task)

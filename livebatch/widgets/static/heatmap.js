@@ -1,7 +1,6 @@
 // Time from left to right, a lane for each bucket or key, and colours for how much there is.
 
 const CONTRAST = 8; // how much more room small amounts get on the scale of colours
-const LABEL = 22;
 
 painters.heatmap = async ({ model, el, item }) => {
   const row = add(el, "div", "livebatch-legend");
@@ -64,13 +63,8 @@ painters.heatmap = async ({ model, el, item }) => {
 
   function label(count) {
     const ticks = lanes.ticks(heat.lanes, count);
-    const names = ticks.map(([, name]) => name);
-    margin = Math.max(margin, Math.ceil(widest(names, el)) + 12, 52);
-    const [axis] = plot.left;
-    plot.setv({ min_border_left: margin });
+    margin = timeline.label(plot, el, ticks, margin);
     row.style.paddingLeft = `${margin}px`;
-    axis.ticker.setv({ ticks: ticks.map(([at]) => at) });
-    axis.setv({ major_label_overrides: new Map(ticks) });
   }
 
   function describe(count) {
@@ -94,8 +88,7 @@ const lanes = {
   },
 
   ticks({ keys, start, step }, count) {
-    const cut = (key) => (key.length > LABEL ? `${key.slice(0, LABEL - 1)}…` : key);
-    if (keys) return keys.map((key, i) => [i + 0.5, cut(key)]);
+    if (keys) return keys.map((key, i) => [i + 0.5, key]);
     const every = [1, 2, 5, 10, 20, 50].find((n) => count / n <= 6) ?? 100;
     const ticks = [];
     for (let i = 0; i <= count; i++) {

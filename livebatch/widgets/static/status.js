@@ -33,7 +33,7 @@ class StatusLine {
 
   settle() {
     if (this.gone) return;
-    this.el.dataset.level = this.level ?? "ok";
+    if (this.said) this.el.dataset.level = this.level;
     this.el.title = this.figures.hidden ? "" : this.said;
     say(this.text, this.figures.hidden ? (this.said ?? "") : "");
   }

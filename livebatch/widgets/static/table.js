@@ -1,16 +1,16 @@
 // The newest batch. Cells are reused, so that a selection or a scroll position survives a batch;
-// a click on a header sorts what is shown.
+// a click on a header has the kernel sort all of its rows.
 
 const MARK_MS = 900;
 const TURNS = ["none", "descending", "ascending"];
 
-painters.table = async ({ el, note }) => {
+painters.table = async ({ model, el, note }) => {
   const frame = add(el, "div", "livebatch-table");
   const table = add(frame, "table");
   const head = add(add(table, "thead"), "tr");
   const body = add(table, "tbody");
   const source = { data: {} };
-  let [shown, order, before] = [null, { name: null, turn: "none" }, new Map()];
+  let [shown, sorted, before] = [null, "", new Map()];
   waiting(el, true);
 
   function apply(picture) {
@@ -22,35 +22,32 @@ painters.table = async ({ el, note }) => {
   function paint() {
     const numeric = new Set(shown.numeric);
     waiting(el, !shown.names.length);
-    const rows = sorted(shown, numeric, order);
+    const { rows } = shown;
     fit(body, rows.length, "tr");
     fit(head, shown.names.length, "th");
-    shown.names.forEach((name, i) => title(head.children[i], name, numeric.has(i)));
+    shown.names.forEach((name, i) => title(head.children[i], i, name, numeric.has(i)));
     rows.forEach((row, i) => fill(body.children[i], row, numeric));
     mark(rows, numeric);
-    note(counted(shown, order));
+    note(counted(shown));
   }
 
-  function title(cell, name, right) {
+  function title(cell, i, name, right) {
     const button = cell.firstChild ?? add(cell, "button", "livebatch-sort");
-    const turn = order.name === name ? order.turn : "none";
+    const turn = shown.order?.[0] === i ? shown.order[1] : "none";
     button.type = "button";
     cell.scope = "col";
     cell.classList.toggle("livebatch-number", right);
     cell.setAttribute("aria-sort", turn);
     if (button.textContent !== name) button.textContent = button.title = name;
-    button.onclick = () => {
-      order = { name, turn: TURNS[(TURNS.indexOf(turn) + 1) % TURNS.length] };
-      before = new Map();
-      paint();
-    };
+    const way = TURNS[(TURNS.indexOf(turn) + 1) % TURNS.length];
+    button.onclick = () => model.send({ do: "sort", column: i, way });
   }
 
   // Shows for a moment which cells are new, unless most of them are: that would say nothing.
   function mark(rows, numeric) {
-    const [old, now] = [before, identified(rows, numeric)];
-    before = now;
-    if (calm()) return;
+    const [old, now, same] = [before, identified(rows, numeric), sorted === String(shown.order)];
+    [before, sorted] = [now, String(shown.order)];
+    if (calm() || !same) return;
     const changed = [...now].flatMap(([key, row], i) =>
       row.flatMap((text, j) => (old.has(key) && old.get(key)[j] !== text ? [[i, j]] : [])),
     );
@@ -80,25 +77,10 @@ function identified(rows, numeric) {
   return new Map(rows.map((row, i) => [apart ? named[i] : i, row]));
 }
 
-function sorted({ names, rows }, numeric, { name, turn }) {
-  const i = names.indexOf(name);
-  if (i < 0 || turn === "none") return rows;
-  const amount = (text) => (text === "–" ? NaN : Number(text.replaceAll(",", "")));
-  const compare = numeric.has(i)
-    ? (a, b) => a - b
-    : (a, b) => a.localeCompare(b, "en", { numeric: true });
-  const value = numeric.has(i) ? (row) => amount(row[i]) : (row) => row[i];
-  const sign = turn === "ascending" ? 1 : -1;
-  const known = rows.filter((row) => !Number.isNaN(value(row)));
-  const unknown = rows.filter((row) => Number.isNaN(value(row)));
-  return [...known.sort((a, b) => sign * compare(value(a), value(b))), ...unknown];
-}
-
-function counted({ rows, total }, { turn }) {
+function counted({ rows, total }) {
   const all = total.toLocaleString("en");
   const some = rows.length < total ? `${rows.length} of ${all}` : all;
-  const count = `${some} ${total === 1 ? "row" : "rows"}`;
-  return rows.length < total && turn !== "none" ? `${count}, those sorted` : count;
+  return `${some} ${total === 1 ? "row" : "rows"}`;
 }
 
 function fit(parent, n, tag) {

@@ -2,6 +2,8 @@
 
 const HEAD_ROOM = 0.008; // of the width, so that the newest point is drawn whole
 const GAP = 2.5; // times the usual distance
+const LABEL = 22; // letters
+const TICK_WIDTH = 100; // pixels that a time of day takes, and room
 
 const timeline = {
   joined(old, fresh) {
@@ -46,6 +48,20 @@ const timeline = {
   slide(plot, first, end, window) {
     const span = Math.min(window, Math.max(end - first, window / 6));
     plot.x_range.setv({ start: end - span, end: end + HEAD_ROOM * span });
+    const most = Math.max(Math.floor(plot.inner_width / TICK_WIDTH), 2);
+    plot.below[0].ticker.setv({ desired_num_ticks: Math.min(most, 6) });
+  },
+
+  // Names lanes, [where, name] each, and returns the margin that takes: it only grows.
+  label(plot, el, ticks, margin) {
+    const cut = (name) => (name.length > LABEL ? `${name.slice(0, LABEL - 1)}…` : name);
+    const names = new Map(ticks.map(([at, name]) => [at, cut(name)]));
+    const room = Math.max(margin, Math.ceil(widest([...names.values()], el)) + 12, 52);
+    const [axis] = plot.left;
+    plot.setv({ min_border_left: room });
+    axis.ticker.setv({ ticks: [...names.keys()] });
+    axis.setv({ major_label_overrides: names });
+    return room;
   },
 
   reach(columns) {

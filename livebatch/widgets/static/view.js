@@ -2,7 +2,7 @@
 // All files of this folder are one module, this one first; each kind of view adds its painter.
 
 const painters = {};
-const page = (window.__livebatch ??= { views: {} });
+const page = (window.__livebatch ??= { views: {}, all: new Set() });
 const ASK_AGAIN = 20;
 
 class LiveView {
@@ -24,21 +24,43 @@ class LiveView {
     this.errors = new ErrorTable(el, this.line.errors);
     this.receive = this.receive.bind(this);
     this.live = () => setTimeout(() => this.attach());
+    this.name = model.get("name");
+    this.presence = new Presence(this);
+    const left = [...page.all].filter((view) => view.detached && view.name === this.name);
+    page.all.add(this);
+    page.views[this.name] = this;
+    this.bind(model);
+    for (const view of left) view.revive(model);
+    if (left.length) this.el.classList.add("livebatch-elsewhere");
+  }
+
+  bind(model) {
+    this.model = model;
     model.on("msg:custom", this.receive);
     model.on("comm_live_update", this.live);
     const assets = model.get("assets").slice("IPY_MODEL_".length);
     model.widget_manager.get_model(assets).then((found) => (this.kernel = found));
-    page.views[model.get("name")] = this;
-    this.presence = new Presence(this);
     this.ask();
+  }
+
+  unbind() {
+    this.model.off("msg:custom", this.receive);
+    this.model.off("comm_live_update", this.live);
+  }
+
+  // The kernel was started anew, and attached: the view goes on where it stands, and the new one
+  // keeps out of sight until this one goes.
+  revive(model) {
+    this.unbind();
+    page.views[this.name] = this;
+    this.seq = -1;
+    this.kind = this.kernel = null;
+    this.bind(model);
+    this.attach();
   }
 
   get source() {
     return this.painter?.source ?? null;
-  }
-
-  get status() {
-    return this.line.text;
   }
 
   ask() {
@@ -62,6 +84,8 @@ class LiveView {
     this.frames += !this.paused;
     this.keyframes += message.key;
     this.painter.apply(message.picture, buffers, message.key);
+    // What the kernel sends while it knows of the pause is the picture that the pause found.
+    if (message.note?.paused && message.key) this.drawn = false;
     this.repaint();
   }
 
@@ -142,14 +166,16 @@ class LiveView {
   dispose() {
     this.closed = true;
     this.presence.leave();
-    this.model.off("msg:custom", this.receive);
-    this.model.off("comm_live_update", this.live);
+    this.unbind();
+    page.all.delete(this);
+    const heir = [...page.all].find(({ model }) => model === this.model);
+    heir?.el.classList.remove("livebatch-elsewhere");
     cancelAnimationFrame(this.raf);
     this.head.dispose();
     this.line.dispose();
     this.painter?.dispose();
-    const name = this.model.get("name");
-    if (page.views[name] === this) delete page.views[name];
+    if (page.views[this.name] === this) delete page.views[this.name];
+    if (heir) page.views[this.name] = heir;
     // Whoever still holds the element shall not hold what was in it.
     this.el.replaceChildren();
   }
