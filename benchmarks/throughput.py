@@ -249,13 +249,13 @@ def spark_process(name: str, folder: Path) -> None:
     ssc = StreamingContext(sc, TICK)
     ssc.checkpoint(str(folder / "checkpoint"))
     queue = [sc.union([sc.textFile(str(path), 1) for path in batch]) for batch in files(folder)]
-    done: list[tuple[float, float, Any]] = []
+    count, done = len(queue), list[tuple[float, float, Any]]()
 
     def note(rdd: Any) -> None:
-        if len(done) < len(queue):
+        if len(done) < count:
             result = rdd.collect()[0]
             done.append((all_work(), perf_counter(), result))
-        if len(done) == len(queue):
+        if len(done) == count:
             work, wall = (done[-1][i] - done[WARM - 1][i] for i in (0, 1))
             print(json.dumps([work, wall, done[-1][2]]), flush=True)
             os._exit(0)
@@ -280,7 +280,7 @@ def on_dstreams(name: str, folder: Path) -> Cost:
     with Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=environment) as process:
         said, complaints = process.communicate()
     if not said:
-        raise RuntimeError(complaints)
+        raise RuntimeError(complaints[-2000:])
     work, wall, result = json.loads(said.splitlines()[-1])
     if name == NAMES[3]:
         result = [tuple(pair) for pair in result]

@@ -21,7 +21,7 @@ from livebatch.history import as_rdd, cut, together
 from livebatch.interval import (
     Duration,
     Millis,
-    format_millis,
+    check_multiple,
     from_datetime,
     to_datetime,
     to_millis,
@@ -177,9 +177,9 @@ class Program:
             )
         parents = [self._rebuilt(parent) for parent in node.parents]
         new = type(node)(parents, self._slide(node, parents), *node.params)
-        for parent in parents:
-            new.check_parent(parent.slide, f"with a batch every {format_millis(self._every)}, "
-                             f"{label_of(node)}")  # fmt: skip
+        check_multiple(new.slide, self._every, f"the slide of {label_of(node)}")
+        length = getattr(new, "length", new.lookback)
+        check_multiple(length, self._every, f"the window of {label_of(node)}")
         new.persisted = new.persisted or node.persisted
         return new
 
