@@ -28,8 +28,6 @@ from livebatch.interval import (
 )
 from livebatch.jobbar import JobBar
 from livebatch.rdd import to_lineage
-from livebatch.sql.adhoc import store_of
-from livebatch.sql.columns import conform, from_rows, unified
 from livebatch.stream import DStream, Input
 from livebatch.wire import BeginRun, EndRun, RunNext
 
@@ -86,6 +84,8 @@ class BatchRun:
     def to_arrow(self) -> pa.Table:
         """Return all rows as a table with the columns that `RDD.to_arrow` gives, after the time
         of the batch as ``batch_time``."""
+        from livebatch.sql.columns import conform, from_rows, unified  # takes a moment
+
         filled = [(time, from_rows(rows)) for time, rows in self if rows]
         schema = unified(table.schema for _, table in filled).insert(
             0, pa.field("batch_time", _TIME)
@@ -272,6 +272,8 @@ def _run(
     Raises:
         JobFailed: a batch failed.
     """
+    from livebatch.sql.adhoc import store_of  # takes a moment
+
     result, store, done = BatchRun(label), store_of(connection), 0
     id = f"run{secrets.token_hex(6)}"
     nodes = {n.id: n for s in (program.stream, *program.inputs) for n in records(s)}
