@@ -31,6 +31,7 @@ class Measure:
         target: what it should be at most; None: it is there for comparison.
         limit: what it cannot be better than, measured in the same run; None: not known.
         beside: what the limit is.
+        least: what it should be at least, where more is better.
     """
 
     what: str
@@ -39,12 +40,15 @@ class Measure:
     target: float | None = None
     limit: float | None = None
     beside: str = ""
+    least: float | None = None
 
     def cells(self) -> tuple[str, ...]:
         """Return it as a row of the table."""
         value, met = f"{self.value:,.3g} {self.unit}", ""
         if self.target is not None:
             met = f"≤ {self.target:g}  {'met' if self.value <= self.target else 'MISSED'}"
+        elif self.least is not None:
+            met = f"≥ {self.least:g}  {'met' if self.value >= self.least else 'MISSED'}"
         if not self.limit:
             return self.what, value, met, "", ""
         beside = f"{self.limit:,.3g} {self.unit}: {self.beside}"

@@ -21,15 +21,13 @@ from livebatch.history import as_rdd, cut, together
 from livebatch.interval import (
     Duration,
     Millis,
-    format_millis,
+    check_multiple,
     from_datetime,
     to_datetime,
     to_millis,
 )
 from livebatch.jobbar import JobBar
 from livebatch.rdd import to_lineage
-from livebatch.sql.adhoc import store_of
-from livebatch.sql.columns import conform, from_rows, unified
 from livebatch.stream import DStream, Input
 from livebatch.wire import BeginRun, EndRun, RunNext
 
@@ -86,6 +84,8 @@ class BatchRun:
     def to_arrow(self) -> pa.Table:
         """Return all rows as a table with the columns that `RDD.to_arrow` gives, after the time
         of the batch as ``batch_time``."""
+        from livebatch.sql.columns import conform, from_rows, unified  # takes a moment
+
         filled = [(time, from_rows(rows)) for time, rows in self if rows]
         schema = unified(table.schema for _, table in filled).insert(
             0, pa.field("batch_time", _TIME)
@@ -177,9 +177,9 @@ class Program:
             )
         parents = [self._rebuilt(parent) for parent in node.parents]
         new = type(node)(parents, self._slide(node, parents), *node.params)
-        for parent in parents:
-            new.check_parent(parent.slide, f"with a batch every {format_millis(self._every)}, "
-                             f"{label_of(node)}")  # fmt: skip
+        check_multiple(new.slide, self._every, f"the slide of {label_of(node)}")
+        length = getattr(new, "length", new.lookback)
+        check_multiple(length, self._every, f"the window of {label_of(node)}")
         new.persisted = new.persisted or node.persisted
         return new
 
@@ -269,6 +269,8 @@ def _run(
     Raises:
         JobFailed: a batch failed.
     """
+    from livebatch.sql.adhoc import store_of  # takes a moment
+
     result, store, done = BatchRun(label), store_of(connection), 0
     id = f"run{secrets.token_hex(6)}"
     nodes = {n.id: n for s in (program.stream, *program.inputs) for n in records(s)}

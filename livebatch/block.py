@@ -301,7 +301,7 @@ def to_table(rows: Sequence[Any]) -> pa.Table | None:
             return None
         if {type(name) for row in rows for name in row} != {str}:
             return None
-        return _table(names, [[row[name] for row in rows] for name in names], b"dict")
+        return _table(names, [list(map(itemgetter(name), rows)) for name in names], b"dict")
     return _scalars(rows, {kind})
 
 

@@ -18,8 +18,6 @@ from livebatch.interval import Millis, format_millis
 from livebatch.operators.state import given_rows
 from livebatch.rdd import RDD, JobRunner
 from livebatch.rdd.operation import Read, Unioned
-from livebatch.sources.inline import as_uri, from_uri
-from livebatch.sources.recording import load, look_at, times_of
 
 MOST = 1_000_000
 """More batches than this are taken for a mistake."""
@@ -88,6 +86,8 @@ def _listed(data: Any) -> list[Batch]:
 
 def _timed(data: Any, name: str) -> tuple[Any, npt.NDArray[np.int64]]:
     """Return rows in the order of time, as a table or a list, and their times in microseconds."""
+    from livebatch.sources.recording import load, look_at, times_of  # takes a moment
+
     if isinstance(data, (str, Path)):
         return load(look_at(absolute(data), name))
     if isinstance(data, RDD):
@@ -146,5 +146,7 @@ def as_rdd(batch: Batch, runner: JobRunner) -> RDD[Any]:
 
 def _reader(part: pa.Table | list[Any]) -> Builtin:
     if isinstance(part, pa.Table):
+        from livebatch.sources.inline import as_uri, from_uri  # takes a moment
+
         return builtin(from_uri, as_uri(part))
     return builtin(given_rows, pickled(part, "the data"))

@@ -27,7 +27,7 @@ from livebatch.engine.runtime import (
 from livebatch.engine.server import Server, Settings
 from livebatch.errors import EngineLost, NameTaken
 from livebatch.interval import Millis
-from livebatch.wire import Stop
+from livebatch.wire import Status, Stop
 
 _started: list[subprocess.Popen[bytes]] = []
 """Engines that this process has started and may outlive it, or be stopped by others."""
@@ -60,9 +60,13 @@ def connect(
     called = checked_name(name or f"lb{os.getpid()}-{os.urandom(2).hex()}")
     seconds = ORPHANED if linger is None else None if linger == inf else linger
     settings = Settings(called, batch, workers or 0, strict, seconds)
+    connection: Connection
     if kind == "embedded":
-        return EmbeddedConnection(settings)
-    return start_process(settings, stop_at_exit=linger is None)
+        connection = EmbeddedConnection(settings)
+    else:
+        connection = start_process(settings, stop_at_exit=linger is None)
+    connection.request(Status())  # it would not wait long for a client it has not heard of
+    return connection
 
 
 def attach(name: str | None = None) -> RemoteConnection:

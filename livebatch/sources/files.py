@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from itertools import chain
 
 from livebatch.errors import DefinitionError, SourceError
 from livebatch.filesystems import reading
@@ -13,7 +14,7 @@ CHUNK = 1024 * 1024
 
 
 def read_lines(path: str, encoding: str, start: int = 0, end: int | None = None) -> Iterator[str]:
-    r"""Yield the lines of a file that start within a range of bytes, without their ends.
+    r"""Return the lines of a file that start within a range of bytes, without their ends.
 
     A whole file may be compressed, if its name says so (``.gz``, ``.bz2``, ``.lz4``, ``.zst``).
 
@@ -25,17 +26,21 @@ def read_lines(path: str, encoding: str, start: int = 0, end: int | None = None)
     Raises:
         SourceError: it cannot be read.
     """
+    return chain.from_iterable(_some_lines(path, encoding, start, end))
+
+
+def _some_lines(path: str, encoding: str, start: int, end: int | None) -> Iterator[list[str]]:
     lines = LineDecoder(encoding)
     with reading(path) as (filesystem, place):
         if end is None:
             with filesystem.open_input_stream(place) as file:
                 while data := file.read(CHUNK):
-                    yield from lines.feed(data)
+                    yield lines.feed(data)
         else:
             with io.BufferedReader(filesystem.open_input_file(place)) as file:
                 for data in _whole_lines(file, start, end):
-                    yield from lines.feed(data)
-    yield from lines.finish()
+                    yield lines.feed(data)
+    yield lines.finish()
 
 
 def check_length(record_length: object) -> int:

@@ -225,6 +225,13 @@ def test_an_engine_without_clients_ends_after_a_while(tmp_path: Path) -> None:
 # -- stopping --------------------------------------------------------------------------------
 
 
+def test_an_engine_waits_for_a_client_that_asks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livebatch.launch.ORPHANED", 0.3)
+    with lb.StreamingContext("100ms", workers=1) as ssc:
+        threading.Event().wait(1.0)
+        assert not ssc.status().running
+
+
 @pytest.mark.parametrize("engine", ["process", "embedded"])
 def test_nothing_is_left_after_stop(engine: Any, tmp_path: Path) -> None:
     before, threads = set(psutil.Process().children(recursive=True)), threading.active_count()
