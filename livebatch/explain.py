@@ -17,6 +17,8 @@ from livebatch.stream import DStream, Input
 KINDS = {
     "Windowed": "window",
     "ReducedWindow": "reduce_by_key_and_window",
+    "MappedWithState": "map_with_state",
+    "Snapshots": "state_snapshots",
     "Updated": "update_state_by_key",
     "Transformed": "transform",
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import count
 from keyword import iskeyword
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, NoReturn, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -35,6 +35,11 @@ class Context(Protocol):
     def explain(self, stream: DStream[Any]) -> str:
         """Return how a stream is computed, as text."""
 
+    def state_of(
+        self, stream: DStream[Any], until: Millis | None = None, limit: int | None = None
+    ) -> StateLayers:
+        """Return the layers of the states of a named stream that are still kept."""
+
     def subscribe(
         self, stream: DStream[Any], function: Callable[[datetime, RDD[Any]], None]
     ) -> object:
@@ -48,6 +53,20 @@ class Context(Protocol):
         limit: int | None = None,
     ) -> list[RDD[Any]]:
         """Return settled batches of ``(after, until]`` of a named stream, oldest first."""
+
+
+class StateLayers(NamedTuple):
+    """Where the states of some batches lie.
+
+    Attributes:
+        times: of the batches, in order.
+        first: the layers of the first batch's state, the newest first.
+        later: the layer that each further batch has put on top.
+    """
+
+    times: tuple[Millis, ...]
+    first: tuple[RDD[Any], ...]
+    later: tuple[RDD[Any], ...]
 
 
 class DStream(Generic[T]):
@@ -64,6 +83,7 @@ class DStream(Generic[T]):
         params: what its ``__init__`` takes after the parents, able to travel.
         lookback: how far behind a batch time the parents' batches are that it uses.
         cuts_lineage: whether each batch is computed from the one before.
+        holds_state: whether that is a state by key, which can be asked for.
         reaches_back: whether batches from before it was defined can be had, where its parents
             still remember theirs.
         name: what the user calls it.
@@ -75,6 +95,7 @@ class DStream(Generic[T]):
     plotting: ClassVar[Callable[[DStream[Any]], Any] | None] = None
     lookback: Millis = 0
     cuts_lineage = False
+    holds_state = False
     reaches_back = False
 
     def __init_subclass__(cls) -> None:
@@ -149,6 +170,10 @@ class DStream(Generic[T]):
         """How often lineage is cut: the slide times ceil(10 s / slide), as in Spark."""
         return self.slide * -(-10_000 // self.slide)
 
+    def cuts_at(self, time: Millis) -> bool:
+        """Return whether to forget how a batch was computed once it is stored."""
+        return self.cuts_lineage and not (time - self.start) % self.checkpoint_interval
+
     def started(self, zero: Millis, start: Millis) -> None:
         """Take part in a running graph from ``start`` on."""
         self.zero, self.start = zero, start
@@ -168,6 +193,29 @@ class DStream(Generic[T]):
         if self.cuts_lineage and not any(isinstance(rdd.operation, Stored) for rdd in recent):
             del old[-1:]  # the next batch goes on from it, however long ago it was
         return [self.generated.pop(t) for t in old]
+
+    def give_up(self, time: Millis) -> None:
+        """Go on without a batch that failed."""
+        del self.generated[time]
+
+    def held(self) -> list[RDD[Any]]:
+        """Return all RDDs that it remembers."""
+        return list(self.generated.values())
+
+    def upkeep(self) -> RDD[Any] | None:
+        """Return an RDD to be kept as blocks when there is time, if that saves later batches work.
+
+        It is asked for at every batch, but not before the last one is kept, or has failed.
+        """
+        return None
+
+    def keep_states_for(self, duration: Millis) -> None:
+        """Keep states of the past so long, where that costs what batches have changed."""
+
+    def state_at(self, time: Millis) -> list[RDD[Any]]:
+        """Return the layers of the state that a batch leaves, the newest first; one, which is
+        complete, where each batch is its own state."""
+        return [self.generated[time]]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or self.id}>"
@@ -241,10 +289,19 @@ def operator(function: F) -> F:
     Raises:
         DefinitionError: there is a method of this name already.
     """
+    return _add(function, function)
+
+
+def attribute(function: F) -> F:
+    """Make a function of a stream a property of every stream; see `operator`."""
+    return _add(function, property(function))
+
+
+def _add(function: F, member: Any) -> F:
     name = function.__name__
     if hasattr(DStream, name):
         raise DefinitionError(f"streams have a method {name} already")
-    setattr(DStream, name, function)
+    setattr(DStream, name, member)
     return function
 
 

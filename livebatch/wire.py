@@ -273,6 +273,32 @@ class Settled(Message, frozen=True):
     limit: int | None = None
 
 
+class AskState(Message, frozen=True):
+    """Ask where the states of a named stream lie.
+
+    Attributes:
+        until: up to this batch; None: to the newest.
+        limit: at most so many, the newest of them.
+    """
+
+    name: str
+    until: Millis | None = None
+    limit: int | None = None
+
+
+class StateFound(Message, frozen=True):
+    """Where states lie: the RDD of the lineage has their layers as its parents.
+
+    Attributes:
+        times: of the batches that left them.
+        first: how many layers the first has; each other has one more.
+    """
+
+    times: tuple[Millis, ...]
+    first: int
+    lineage: Lineage
+
+
 class KeepCode(Message, frozen=True):
     """Free all code but this."""
 
@@ -320,7 +346,8 @@ AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
     | KeepCode | SendAgain | Pause | Explain | Explained | Resize | Release | AskProgress
-    | Offer | Status | Ok | Answers | Refused | Event | EngineStatus | Batches
+    | Offer | Status | AskState | StateFound | Ok | Answers | Refused | Event | EngineStatus
+    | Batches
 )  # fmt: skip
 
 

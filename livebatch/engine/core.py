@@ -21,6 +21,7 @@ from livebatch.engine.progress import Progress, blocks_of, settled_batch
 from livebatch.engine.relief import relieve
 from livebatch.engine.report import stream_status
 from livebatch.engine.scheduler import JobDone
+from livebatch.engine.states import States
 from livebatch.errors import NotRunning
 from livebatch.events import (
     BatchFailed,
@@ -36,7 +37,7 @@ from livebatch.events import (
 )
 from livebatch.explain import explained
 from livebatch.failure import Failure
-from livebatch.graph import Graph, Output, upstream
+from livebatch.graph import Graph, Output
 from livebatch.graph import Job as OutputJob
 from livebatch.interval import Millis
 from livebatch.rdd import RDD, ancestors, operations
@@ -76,6 +77,7 @@ class Engine:
         # Fixed when the engine starts: states and windows stay divided as they are.
         self.runner = PlanOnly(executor.slots)
         self.jobs = Jobs(executor, driver, self._cuts_lineage)
+        self.states = States(self.graph, self.jobs)
         self.allocator = Allocator(self.runner)
         self.tick: Millis | None = None
         self._publish, self._receivers = publish, receivers
@@ -134,6 +136,7 @@ class Engine:
         for id in [id for id in self._progress if id not in self.graph.outputs]:
             self._drop_output(id)
         self._costs = {id: c for id, c in self._costs.items() if id in self.graph.nodes}
+        self.states.graph_changed()
         inputs = list(self.graph.inputs)
         self.jobs.delete(self.allocator.keep_only(inputs, self.clock.now()))
         if self._receivers is not None and self.tick is not None:
@@ -208,6 +211,7 @@ class Engine:
             self._next(progress)
         self._close(time)
         self._forget()
+        self.states.keep_up()
 
     def _allocate(self, node: Input[Any], time: Millis) -> RDD[Any]:
         try:
@@ -252,23 +256,13 @@ class Engine:
         progress.failed(f"{failure.kind}: {failure.message}")
         self._failed.add(job.time)
         self.log.append(NotSettled(job.time, job.output.id, progress.error or ""))
-        self._give_up_states(progress, job.time)
+        same = [later.rdd for p in self._progress.values() for later in p.unfinished()
+                if later.time == job.time]  # fmt: skip
+        self.states.give_up(self.graph.stream_of(progress.output), job.time, same)
         name = job.output.name or job.output.owner or None
         self._publish(BatchFailed(job.output.id, name, job.time, failure, printed))
         self._close(job.time)
         self._next(progress)
-
-    def _give_up_states(self, progress: Progress, time: Millis) -> None:
-        """Have states that a failed batch did not reach go on from the batch before, unless
-        another output may still get there."""
-        same = [job.rdd for p in self._progress.values() for job in p.unfinished()
-                if job.time == time]  # fmt: skip
-        needed = {node.id for rdd in same for node in ancestors(rdd)}
-        for node in upstream(self.graph.stream_of(progress.output)):
-            rdd = node.generated.get(time) if node.cuts_lineage else None
-            if rdd is None or rdd.id in needed or isinstance(rdd.operation, Stored):
-                continue
-            del node.generated[time]
 
     def _close(self, time: Millis) -> None:
         """One thing less to do for a batch; after the last it has settled."""
@@ -304,9 +298,7 @@ class Engine:
     def _cuts_lineage(self, rdd: RDD[Any]) -> bool:
         id, _, time = rdd.id.partition("@")
         node = self.graph.nodes.get(id)
-        if node is None or not node.cuts_lineage:
-            return False
-        return (int(time) - node.start) % node.checkpoint_interval == 0
+        return node is not None and time.isdigit() and node.cuts_at(int(time))
 
     # -- sources -----------------------------------------------------------------------------
 
@@ -330,7 +322,7 @@ class Engine:
     def code_in_use(self) -> set[str]:
         """Return the digests of the code that streams, their batches and jobs need."""
         nodes = list(self.graph.nodes.values())
-        known = [rdd for node in nodes for rdd in node.generated.values()]
+        known = [rdd for node in nodes for rdd in node.held()]
         known += [*self.jobs.rdds(), *self.allocator.waiting()]
         known += [job.rdd for p in self._progress.values() for job in p.unfinished()]
         params = [node.params for node in nodes]
@@ -352,10 +344,13 @@ class Engine:
 
     def known_rdd(self, id: str) -> RDD[Any] | None:
         """Return the RDD of a stream's batch, if it is remembered."""
-        node, _, time = id.partition("@")
-        if node not in self.graph.nodes or not time.isdigit():
+        owner, _, time = id.partition("@")
+        node = self.graph.nodes.get(owner)
+        if node is None:
             return None
-        return self.graph.nodes[node].generated.get(int(time))
+        if time.isdigit():
+            return node.generated.get(int(time))
+        return next((rdd for rdd in node.held() if rdd.id == id), None)
 
     def streams(self) -> tuple[StreamStatus, ...]:
         """Return how the named streams are doing."""

@@ -13,11 +13,12 @@ from livebatch.engine.jobs import Job
 from livebatch.errors import LivebatchError
 from livebatch.events import Batches, EngineStatus, Message
 from livebatch.failure import Failure
-from livebatch.rdd import RDD, Lineage, ancestors, from_lineage, operations
-from livebatch.rdd.operation import Stored
+from livebatch.rdd import RDD, Lineage, ancestors, from_lineage, operations, to_lineage
+from livebatch.rdd.operation import Stored, Unioned
 from livebatch.wire import (
     Answers,
     AskProgress,
+    AskState,
     CancelJob,
     Define,
     Discard,
@@ -32,6 +33,7 @@ from livebatch.wire import (
     RunJob,
     Settled,
     Start,
+    StateFound,
     Status,
     Stop,
 )
@@ -91,6 +93,8 @@ class Service:
                 progress = engine.progress_of(request.output)
                 found = progress.between(request.after, request.until, request.limit)
                 return Batches(tuple(found))
+            case AskState():
+                return self._state(request)
             case Status():
                 return self._status()
             case RunJob():
@@ -117,6 +121,11 @@ class Service:
                 strict=True,
             )
         )
+
+    def _state(self, request: AskState) -> StateFound:
+        found = self._engine.states.layers(request.name, request.until, request.limit)
+        together: RDD[Any] = RDD(Unioned(), (*found.first, *found.later))
+        return StateFound(found.times, len(found.first), to_lineage(together))
 
     def _rdd(self, lineage: Lineage) -> RDD[Any]:
         """Return the RDD of records, with what is here already instead of its records."""
