@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from operator import add, sub, xor
 from typing import Any, NamedTuple
 
@@ -23,6 +24,24 @@ def _keep_or_drop(new: list[int], total: int | None) -> int | None:
     """A state that ends now and then, with new values as well as without."""
     value = (total or 0) + sum(new)
     return None if value > 15 or (not new and value % 3 == 0) else value
+
+
+def _count_or_drop(key: Any, value: int | None, state: Any) -> Any:
+    """A state that is not always changed, and ends now and then."""
+    if state.is_timing_out():
+        return key, "idle", state.get(0)
+    total = state.get(0) + value
+    if total > 12:
+        state.remove()
+    elif value % 3:
+        state.update(total)
+    return (key, total, state.exists()) if value else None
+
+
+def _with_length(session: Any) -> tuple[Any, Any, float]:
+    key, value, start, end = session
+    length = end - start
+    return key, value, length.total_seconds() if isinstance(length, timedelta) else length
 
 
 ELEMENTWISE = [
@@ -96,6 +115,18 @@ STATE = [
     Case("update_state_by_key from an initial state", pairs,
          lambda s, p: s.update_state_by_key(
              _keep_or_drop, p.partitions, [("a", 5), (1, 7), (None, 3)])),
+    Case("map_with_state", pairs,
+         lambda s, p: s.map_with_state(_count_or_drop, num_partitions=p.partitions)),
+    Case("map_with_state with a timeout, from an initial state", pairs,
+         lambda s, p: s.map_with_state(
+             _count_or_drop, timeout=p.window, initial=[("a", 5), (1, 7), (None, 3)],
+             num_partitions=p.partitions)),
+    Case("state_snapshots", pairs,
+         lambda s, p: s.map_with_state(_count_or_drop, timeout=p.window).state_snapshots()),
+    Case("session_window", pairs,
+         lambda s, p: s.session_window(p.window, num_partitions=p.partitions).map(_with_length)),
+    Case("session_window, aggregated", pairs,
+         lambda s, p: s.session_window(p.window, 100, add).map(_with_length)),
     Case("state of a window", pairs,
          lambda s, p: s.window(p.window, p.slide).update_state_by_key(
              lambda new, n: len(new) + (n or 0), p.partitions)),
