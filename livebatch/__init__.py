@@ -10,6 +10,8 @@ from livebatch._version import __version__
 if TYPE_CHECKING:
     from livebatch.errors import LivebatchError
     from livebatch.kernel_ext.dashboard import dashboard
+    from livebatch.operators.mapped import State
+    from livebatch.operators.sessions import Session
     from livebatch.rdd import RDD
     from livebatch.session import StreamingContext
     from livebatch.sql import Result
@@ -20,6 +22,8 @@ __all__ = [
     "DStream",
     "LivebatchError",
     "Result",
+    "Session",
+    "State",
     "StreamingContext",
     "__version__",
     "connect",
@@ -32,6 +36,8 @@ _HOMES = {
     "LivebatchError": "errors",
     "StreamingContext": "session",
     "Result": "sql",
+    "Session": "operators.sessions",
+    "State": "operators.mapped",
     "dashboard": "kernel_ext.dashboard",
     "load_ipython_extension": "kernel_ext",
     "unload_ipython_extension": "kernel_ext",

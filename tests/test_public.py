@@ -31,6 +31,8 @@ def test_the_public_names() -> None:
         "DStream",
         "LivebatchError",
         "Result",
+        "Session",
+        "State",
         "StreamingContext",
         "__version__",
         "connect",

@@ -46,27 +46,39 @@ class Updated(DStream[Any]):
         if earlier is None:
             if self.initial is None:
                 return RDD(Zipped(builtin(first_state, self.update)), [values])
-            before = as_rdd(self.initial, values).partition_by(self.num_partitions)
-        else:
-            before = self.generated[earlier]
+            given = as_rdd(self.initial, values).partition_by(self.num_partitions)
+            return RDD(Zipped(builtin(update_initial, self.update)), [given, values])
+        before = self.generated[earlier]
         return RDD(Zipped(builtin(update_state, self.update)), [before, values])
 
 
 def first_state(update: Callable[[list[Any], Any], Any], values: run.Pairs) -> run.Rows:
-    """The states after the first batch, when there were none before."""
+    """Yield the states after the first batch, when there were none before."""
     return update_state(update, (), values)
+
+
+def update_initial(
+    update: Callable[[list[Any], Any], Any], states: run.Pairs, values: run.Pairs
+) -> run.Rows:
+    """Yield the states after the first batch; of a key that is given twice, the last counts."""
+    return update_state(update, dict(states).items(), values)
 
 
 def update_state(
     update: Callable[[list[Any], Any], Any], states: run.Pairs, values: run.Pairs
 ) -> run.Rows:
-    """Call ``update(new values, state)`` for every key of either; None drops the key."""
-    known = dict(states)
-    arrived: dict[Any, list[Any]] = {key: [] for key in known}
+    """Yield (key, ``update(new values, state)``) for every key of either; None drops the key."""
+    arrived: dict[Any, list[Any]] = {}
     for key, value in values:
         arrived.setdefault(key, []).append(value)
-    updated = ((key, update(new, known.get(key))) for key, new in arrived.items())
-    return [(key, state) for key, state in updated if state is not None]
+    for key, state in states:
+        updated = update(arrived.pop(key, None) or [], state)
+        if updated is not None:
+            yield key, updated
+    for key, new in arrived.items():
+        updated = update(new, None)
+        if updated is not None:
+            yield key, updated
 
 
 def given_rows(pickled: bytes) -> Any:
