@@ -263,6 +263,8 @@ class StreamingContext(Life):
         reply = self.connection.request(AskState(_kept_name(stream), until, limit))
         assert isinstance(reply, StateFound)
         layers = from_lineage(reply.lineage, self.runner).parents
+        for layer in layers:
+            layer.persisted = False  # it is the engine's to keep or to forget
         return StateLayers(reply.times, layers[: reply.first], layers[reply.first :])
 
     def _define(self, stream: DStream[Any], output: Output) -> None:

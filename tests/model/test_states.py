@@ -19,6 +19,7 @@ from livebatch.failure import Failure
 from livebatch.interval import to_datetime
 from livebatch.operators import layered
 from livebatch.rdd import RDD, ancestors
+from livebatch.stream import DStream
 from livebatch.testing import START, ManualContext, run
 from livebatch.wire import Failed, Outcome, Task
 from tests.model.catalogue import _count_or_drop, _with_length
@@ -190,6 +191,9 @@ def test_a_key_is_asked_for_in_its_partition_alone() -> None:
         ssc.stepped.executor.submit = lambda task: (tasks.append(task), submit(task))  # type: ignore[method-assign]
         assert counts.state[7] == 7
         assert len(tasks) == 1
+        attached: DStream[Any] = DStream((), 1000)
+        attached.name, attached.context = "counts", ssc
+        assert attached.state[7] == 7
         assert counts.state.get("no") is None
         with pytest.raises(KeyError, match="no"):
             counts.state["no"]
