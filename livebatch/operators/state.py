@@ -72,7 +72,7 @@ def update_state(
     for key, value in values:
         arrived.setdefault(key, []).append(value)
     for key, state in states:
-        updated = update(arrived.pop(key, None) or [], state)
+        updated = update(arrived.pop(key, []), state)
         if updated is not None:
             yield key, updated
     for key, new in arrived.items():

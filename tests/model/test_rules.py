@@ -109,34 +109,6 @@ def test_rule_06_what_a_window_looks_at_again_is_not_computed_again(tmp_path: Pa
     assert sorted(log.read_text().split()) == sorted(3 * "012345")
 
 
-@pytest.mark.parametrize("seconds", [1, 3])
-@pytest.mark.parametrize(
-    "build",
-    [
-        lambda s: s.update_state_by_key(lambda new, n: sum(new) + (n or 0)),
-        lambda s: s.map_with_state(lambda key, new, state: state.update(new)),
-    ],
-    ids=["update_state_by_key", "map_with_state"],
-)
-def test_rule_07_states_cut_their_lineage(build: Any, seconds: int) -> None:
-    with ManualContext(seconds) as ssc:
-        pairs = ssc.queue_stream(default=[("a", 1), ("b", 2)])
-        ssc.register("state", build(pairs), retain="3s")
-        ssc.start()
-        ssc.advance(57)
-        state = ssc.stepped.engine.graph.state_of("state")
-        assert state.checkpoint_interval == {1: 10_000, 3: 12_000}[seconds]
-        assert state.remember == 2 * state.checkpoint_interval
-        stack, uncut = list(state.state_at(max(state.generated))), set()
-        while stack:
-            rdd = stack.pop()
-            parents = [parent for _, parents in rdd.origins() for parent in parents]
-            if parents and rdd.id.startswith(f"{state.id}@"):
-                uncut.add(int(rdd.id.partition("@")[2].partition("-")[0]))
-            stack += parents
-        assert min(uncut) > START + 57_000 - state.remember
-
-
 def test_rule_08_every_known_key_is_updated_in_every_batch() -> None:
     def update(new: list[int], state: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         history = (*(state or ()), tuple(new))

@@ -328,6 +328,34 @@ def test_a_zero_value_without_a_function_is_refused() -> None:
 # -- for a long time -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("seconds", [1, 3])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda s: s.update_state_by_key(lambda new, n: sum(new) + (n or 0)),
+        lambda s: s.map_with_state(lambda key, new, state: state.update(new)),
+    ],
+    ids=["update_state_by_key", "map_with_state"],
+)
+def test_rule_07_states_cut_their_lineage(build: Any, seconds: int) -> None:
+    with ManualContext(seconds) as ssc:
+        pairs = ssc.queue_stream(default=[("a", 1), ("b", 2)])
+        ssc.register("state", build(pairs), retain="3s")
+        ssc.start()
+        ssc.advance(57)
+        state = ssc.stepped.engine.graph.state_of("state")
+        assert state.checkpoint_interval == {1: 10_000, 3: 12_000}[seconds]
+        assert state.remember == 2 * state.checkpoint_interval
+        stack, uncut = list(state.state_at(max(state.generated))), set()
+        while stack:
+            rdd = stack.pop()
+            parents = [parent for _, parents in rdd.origins() for parent in parents]
+            if parents and rdd.id.startswith(f"{state.id}@"):
+                uncut.add(int(rdd.id.partition("@")[2].partition("-")[0]))
+            stack += parents
+        assert min(uncut) > START + 57_000 - state.remember
+
+
 def weigh(ssc: ManualContext) -> tuple[int, int, int, int]:
     """Return the blocks and bytes stored, the RDDs there are, and those in the deepest lineage."""
     gc.collect()
@@ -346,7 +374,7 @@ def weigh(ssc: ManualContext) -> tuple[int, int, int, int]:
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.usefixtures("every_block_stored")
-@pytest.mark.parametrize("batches", [1_500])
+@pytest.mark.parametrize("batches", [900])
 def test_memory_and_lineage_are_flat_over_many_batches(batches: int) -> None:
     rows = [[(n * step % 50, 1) for n in range(5)] for step in (1, 3, 7)]
     with context(InlineExecutor(slots=1)) as ssc:
