@@ -106,11 +106,11 @@ class State:
         self._value, self._changed = _MISSING, False
         self._held = None if self._held is None else Held(None, self._time)
 
-    def _touch(self) -> None:
-        """Have the key count as touched."""
+    def _called(self, touched: bool) -> None:
+        """Take note that the function has returned, by which the key is ``touched``, or not."""
         if not self._changed:
             self._value = _MISSING  # what was done to it in place does not count
-            if self._held is not None and self._held.value is not None:
+            if touched and self._held is not None and self._held.value is not None:
                 self._held = Held(self._held.value, self._time)
 
     def _result(self) -> Held | None:
@@ -169,7 +169,7 @@ def advance(
     for key, value in batch:
         state = states[key]
         emitted.append(function(key, value, state))
-        state._touch()
+        state._called(touched=idle is not None)
     for key, held in _idle(idle, time, before, layers):
         if key not in states:
             states[key] = state = State(held, time, timing_out=True)
