@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from livebatch.errors import LivebatchError
     from livebatch.kernel_ext.dashboard import dashboard
     from livebatch.listener import StreamingListener
+    from livebatch.operators.mapped import State
     from livebatch.operators.outputs import Tagged
+    from livebatch.operators.sessions import Session
     from livebatch.rdd import RDD
     from livebatch.rdd.statcounter import StatCounter
     from livebatch.session import StreamingContext
@@ -30,7 +32,9 @@ __all__ = [
     "DStream",
     "LivebatchError",
     "Result",
+    "Session",
     "StatCounter",
+    "State",
     "StorageLevel",
     "StreamingContext",
     "StreamingListener",
@@ -55,6 +59,8 @@ _HOMES = {
     "StreamingListener": "listener",
     "Result": "sql",
     "Tagged": "operators.outputs",
+    "Session": "operators.sessions",
+    "State": "operators.mapped",
     "dashboard": "kernel_ext.dashboard",
     "load_ipython_extension": "kernel_ext",
     "unload_ipython_extension": "kernel_ext",

@@ -45,7 +45,7 @@ def _settle_pyarrow() -> None:
 if "pandas" not in sys.modules:
     _settle_pyarrow()
 
-Format: TypeAlias = Literal["arrow", "pickle"]
+Format: TypeAlias = Literal["arrow", "pickle", "layer"]
 
 INLINE_LIMIT = 64 * 1024
 """Blocks up to this many bytes travel inside the message."""
@@ -71,6 +71,7 @@ class BlockRef(msgspec.Struct, frozen=True, array_like=True):
         inline: the data themselves, where small.
         index: byte offsets of the segments of a map task's output, n + 1 numbers; else empty.
         segment: which segment is meant; -1 is the whole block.
+        keys: of a layer of a state: how many keys the state has.
     """
 
     carries_code: ClassVar[bool] = False
@@ -81,6 +82,7 @@ class BlockRef(msgspec.Struct, frozen=True, array_like=True):
     inline: bytes | None = None
     index: tuple[int, ...] = ()
     segment: int = -1
+    keys: int = 0
 
     def at(self, segment: int) -> BlockRef:
         """Return a reference to one segment of a map task's output."""
@@ -106,6 +108,7 @@ class Encoded:
     rows: int
     chunks: Sequence[bytes | memoryview | pa.Buffer]
     index: tuple[int, ...] = ()
+    keys: int = 0
 
     @property
     def nbytes(self) -> int:

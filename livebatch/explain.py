@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from livebatch.closures import Builtin, Code, digests
 from livebatch.events import Explained, StageCost, StreamNode
 from livebatch.interval import format_millis, to_datetime
+from livebatch.operators.mapped import MappedWithState
 from livebatch.rdd.debug import tree
 from livebatch.rdd.operation import Stored
 from livebatch.stream import DStream, Input
@@ -19,6 +20,8 @@ KINDS = {
     "Level": "merge",
     "MergedWindow": "reduce_by_key_and_window",
     "SlidWindow": "reduce_by_key_and_window",
+    "MappedWithState": "map_with_state",
+    "Snapshots": "state_snapshots",
     "Updated": "update_state_by_key",
     "Transformed": "transform",
 }
@@ -48,7 +51,9 @@ def label_of(node: DStream[Any]) -> str:
         return _short(f"{_source(node.source)}({_options(node.options)})")
     name = KINDS.get(type(node).__name__)
     method, *arguments = node.params if name is None else (name, *node.params)
-    if name is not None and isinstance(arguments[0], int):
+    if isinstance(node, MappedWithState):
+        arguments = [node.function]
+    elif name is not None and arguments and isinstance(arguments[0], int):
         arguments[0] = format_millis(arguments[0])
     return _short(f"{method}({', '.join(filter(None, map(_argument, arguments)))})")
 
@@ -74,7 +79,7 @@ def _argument(value: Any) -> str:
             return _argument(value.args[0])
         inner = ", ".join(filter(None, map(_argument, value.args)))
         return inner if value.name in ADAPTERS else f"{value.name}({inner})"
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, (bool, tuple)):
         return ""
     return str(value)
 

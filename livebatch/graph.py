@@ -296,6 +296,21 @@ class Graph:
                 stack.extend(fresh)
         return tuple(sorted(found))
 
+    def state_of(self, name: str) -> DStream[Any]:
+        """Return the stream whose state is that of a named stream.
+
+        Raises:
+            NotRunning: there is no such stream, or it has no state, or several.
+        """
+        found = [state for state in states_of(self.named(name)) if state.holds_state]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotRunning(f"{name} is computed by several states: name them, and ask those")
+        raise NotRunning(
+            f"{name} has no state: update_state_by_key, map_with_state and session_window have"
+        )
+
     # -- running it --------------------------------------------------------------------------
 
     def start(self, zero: Millis) -> None:
@@ -322,6 +337,9 @@ class Graph:
         dropped, self._orphans = self._orphans, []
         for node in self.nodes.values():
             node.remember = max(node.remember, retained.get(node.id, 0))
+            for state in states_of(node) if node.id in retained else ():
+                state.keep_states_for(retained[node.id])
+        for node in self.nodes.values():
             dropped += node.forget_before(time)
         return dropped
 
@@ -334,6 +352,20 @@ def watched(nodes: dict[str, DStream[Any]]) -> list[Output]:
         for node in nodes.values()
         if isinstance(node, Input) and node.parents and node.parents[0].name is None
     ]
+
+
+def states_of(node: DStream[Any]) -> list[DStream[Any]]:
+    """Return the streams with a state that a stream is computed by, up to other named streams."""
+    found: dict[str, DStream[Any]] = {}
+    stack, seen = [node], {node.id}
+    while stack:
+        current = stack.pop()
+        if current.cuts_lineage:
+            found[current.id] = current
+        fresh = [p for p in current.parents if p.name is None and p.id not in seen]
+        seen.update(parent.id for parent in fresh)
+        stack.extend(fresh)
+    return list(found.values())
 
 
 def upstream(node: DStream[Any]) -> set[DStream[Any]]:

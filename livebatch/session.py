@@ -26,9 +26,18 @@ from livebatch.launch import EngineKind, attach, connect
 from livebatch.life import Life
 from livebatch.operators.refreshed import Refreshed
 from livebatch.operators.transform import Transformed, on_list
-from livebatch.rdd import RDD
-from livebatch.stream import DStream, check_count, check_name, lift, same_slide
-from livebatch.wire import AskTasks, Define, Explain, Remove, Settled, Status
+from livebatch.rdd import RDD, from_lineage
+from livebatch.stream import DStream, StateLayers, check_count, check_name, lift, same_slide
+from livebatch.wire import (
+    AskState,
+    AskTasks,
+    Define,
+    Explain,
+    Remove,
+    Settled,
+    StateFound,
+    Status,
+)
 
 if TYPE_CHECKING:
     from livebatch.sql import Result
@@ -293,11 +302,29 @@ class StreamingContext(Life, BatchRuns):
         Raises:
             NotRunning: the stream has no name, or has been stopped.
         """
-        if stream.name is None:
-            raise NotRunning("only a stream with a name is kept: ssc.register(name, stream)")
-        reply = self.connection.request(Settled(stream.name, after, until, limit))
+        reply = self.connection.request(Settled(_kept_name(stream), after, until, limit))
         assert isinstance(reply, Batches)
         return [batch_rdd(batch, self.runner) for batch in reply.batches]
+
+    def state_of(
+        self, stream: DStream[Any], until: Millis | None = None, limit: int | None = None
+    ) -> StateLayers:
+        """Return the layers of the states of a named stream that are still kept.
+
+        Args:
+            stream: which.
+            until: those of batches up to this time, milliseconds since 1970 UTC.
+            limit: at most so many, the newest of them.
+
+        Raises:
+            NotRunning: the stream has no name or no state, or no state from then is kept.
+        """
+        reply = self.connection.request(AskState(_kept_name(stream), until, limit))
+        assert isinstance(reply, StateFound)
+        layers = from_lineage(reply.lineage, self.runner).parents
+        for layer in layers:
+            layer.persisted = False  # it is the engine's to keep or to forget
+        return StateLayers(reply.times, layers[: reply.first], layers[reply.first :])
 
     def amend(self, stream: DStream[Any]) -> None:
         """Take note that a stream is to be kept otherwise than when it was made; if it runs, from
@@ -410,6 +437,12 @@ def _seconds(linger: Duration | None) -> float | None:
     if linger is None or linger == inf:
         return linger  # type: ignore[return-value]
     return to_millis(linger, "linger") / 1000
+
+
+def _kept_name(stream: DStream[Any]) -> str:
+    if stream.name is None:
+        raise NotRunning("only a stream with a name is kept: ssc.register(name, stream)")
+    return stream.name
 
 
 def _reference(stream: DStream[Any]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from keyword import iskeyword
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, NoReturn, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -38,6 +38,11 @@ class Context(Protocol):
     def explain(self, stream: DStream[Any]) -> str:
         """Return how a stream is computed, as text."""
 
+    def state_of(
+        self, stream: DStream[Any], until: Millis | None = None, limit: int | None = None
+    ) -> StateLayers:
+        """Return the layers of the states of a named stream that are still kept."""
+
     def subscribe(
         self, stream: DStream[Any], function: Callable[[datetime, RDD[Any]], None]
     ) -> object:
@@ -51,6 +56,20 @@ class Context(Protocol):
         limit: int | None = None,
     ) -> list[RDD[Any]]:
         """Return settled batches of ``(after, until]`` of a named stream, oldest first."""
+
+
+class StateLayers(NamedTuple):
+    """Where the states of some batches lie.
+
+    Attributes:
+        times: of the batches, in order.
+        first: the layers of the first batch's state, the newest first.
+        later: the layer that each further batch has put on top.
+    """
+
+    times: tuple[Millis, ...]
+    first: tuple[RDD[Any], ...]
+    later: tuple[RDD[Any], ...]
 
 
 class DStream(Generic[T]):
@@ -67,6 +86,7 @@ class DStream(Generic[T]):
         params: what its ``__init__`` takes after the parents, able to travel.
         lookback: how far behind a batch time the parents' batches are that it uses.
         cuts_lineage: whether each batch is computed from the one before.
+        holds_state: whether that is a state by key, which can be asked for.
         reaches_back: whether batches from before it was defined can be had, where its parents
             still remember theirs.
         goes_on: whether it has batches even where its parents have none.
@@ -80,6 +100,7 @@ class DStream(Generic[T]):
     plotting: ClassVar[Callable[[DStream[Any]], Any] | None] = None
     lookback: Millis = 0
     cuts_lineage = False
+    holds_state = False
     reaches_back = False
     goes_on = False
 
@@ -133,8 +154,7 @@ class DStream(Generic[T]):
                 rdd = RDD(Unioned(), [rdd])
             rdd.id = f"{self.id}@{time}"
             rdd.persisted = rdd.persisted or self.persisted
-            interval = self.checkpoint_interval
-            rdd.cuts_lineage = interval is not None and not (time - self.start) % interval
+            rdd.cuts_lineage = self.cuts_at(time)
             self.generated[time] = rdd
         return rdd
 
@@ -166,6 +186,11 @@ class DStream(Generic[T]):
         if self.checkpoint_every is None and self.cuts_lineage:
             return self.slide * -(-10_000 // self.slide)
         return self.checkpoint_every
+
+    def cuts_at(self, time: Millis) -> bool:
+        """Return whether to forget how a batch was computed once it is stored."""
+        interval = self.checkpoint_interval
+        return interval is not None and not (time - self.start) % interval
 
     def started(self, zero: Millis, start: Millis) -> None:
         """Take part in a running graph from ``start`` on."""
@@ -199,6 +224,25 @@ class DStream(Generic[T]):
     def _stored_after(self, time: Millis) -> bool:
         return any(t > time and isinstance(rdd.operation, Stored)
                    for t, rdd in self.generated.items())  # fmt: skip
+
+    def give_up(self, time: Millis) -> None:
+        """Go on without a batch that failed."""
+        del self.generated[time]
+
+    def upkeep(self) -> RDD[Any] | None:
+        """Return an RDD to be kept as blocks when there is time, if that saves later batches work.
+
+        It is asked for at every batch, but not before the last one is kept, or has failed.
+        """
+        return None
+
+    def keep_states_for(self, duration: Millis) -> None:
+        """Keep states of the past so long, where that costs what batches have changed."""
+
+    def state_at(self, time: Millis) -> list[RDD[Any]]:
+        """Return the layers of the state that a batch leaves, the newest first; one, which is
+        complete, where each batch is its own state."""
+        return [self.generated[time]]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or self.id}>"
@@ -281,10 +325,19 @@ def operator(function: F) -> F:
     Raises:
         DefinitionError: there is a method of this name already.
     """
+    return _add(function, function)
+
+
+def attribute(function: F) -> F:
+    """Make a function of a stream a property of every stream; see `operator`."""
+    return _add(function, property(function))
+
+
+def _add(function: F, member: Any) -> F:
     name = function.__name__
     if hasattr(DStream, name):
         raise DefinitionError(f"streams have a method {name} already")
-    setattr(DStream, name, function)
+    setattr(DStream, name, member)
     return function
 
 

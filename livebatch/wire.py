@@ -309,6 +309,32 @@ class Settled(Message, frozen=True):
     limit: int | None = None
 
 
+class AskState(Message, frozen=True):
+    """Ask where the states of a named stream lie.
+
+    Attributes:
+        until: up to this batch; None: to the newest.
+        limit: at most so many, the newest of them.
+    """
+
+    name: str
+    until: Millis | None = None
+    limit: int | None = None
+
+
+class StateFound(Message, frozen=True):
+    """Where states lie: the RDD of the lineage has their layers as its parents.
+
+    Attributes:
+        times: of the batches that left them.
+        first: how many layers the first has; each other has one more.
+    """
+
+    times: tuple[Millis, ...]
+    first: int
+    lineage: Lineage
+
+
 class KeepCode(Message, frozen=True):
     """Free all code but this."""
 
@@ -397,7 +423,7 @@ AnyMessage: TypeAlias = (
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
     | KeepCode | SendAgain | Pause | Explain | Explained | Resize | Release | AskProgress
     | KeepRDD | Kept | Offer | BeginRun | RunNext | EndRun | Status | AskTasks | TaskRuns | Ok
-    | SharedRequest | Answers | Refused | Event | EngineStatus | Batches
+    | AskState | StateFound | SharedRequest | Answers | Refused | Event | EngineStatus | Batches
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from livebatch.engine.progress import Progress, blocks_of, own_blocks, settled_b
 from livebatch.engine.relief import relieve
 from livebatch.engine.report import stream_status
 from livebatch.engine.scheduler import JobDone
+from livebatch.engine.states import States
 from livebatch.errors import NotRunning
 from livebatch.events import (
     BatchSettled,
@@ -39,7 +40,7 @@ from livebatch.events import (
 )
 from livebatch.explain import explained
 from livebatch.failure import Failure
-from livebatch.graph import Graph, Output, upstream
+from livebatch.graph import Graph, Output
 from livebatch.graph import Job as OutputJob
 from livebatch.interval import Millis
 from livebatch.rdd import RDD, ancestors, operations
@@ -82,6 +83,7 @@ class Engine:
         self.runner = PlanOnly(executor.slots)
         self.jobs = jobs or Jobs(executor, driver, lambda rdd: rdd.cuts_lineage)
         self.broadcasts = Broadcasts(self.graph, self.jobs, executor, publish)
+        self.states = States(self.graph, self.jobs)
         self.allocator = Allocator(self.runner)
         self._faults = Faults(self.graph, self.allocator, executor.store)
         self.tick: Millis | None = None
@@ -148,6 +150,7 @@ class Engine:
         for id in [id for id in self._progress if id not in self.graph.outputs]:
             self._drop_output(id)
         self._costs = {id: c for id, c in self._costs.items() if id in self.graph.nodes}
+        self.states.graph_changed()
         inputs = list(self.graph.inputs)
         self.jobs.delete(self.allocator.keep_only(inputs, self.clock.now()))
         if self._receivers is not None and self.tick is not None:
@@ -237,6 +240,7 @@ class Engine:
         self._batches.close(time)
         self._forget()
         self.broadcasts.begin(time)
+        self.states.keep_up()
 
     def _allocate(self, node: Input[Any], time: Millis) -> RDD[Any]:
         try:
@@ -282,22 +286,12 @@ class Engine:
         self, progress: Progress, job: OutputJob, failure: Failure, printed: str
     ) -> None:
         progress.failed(f"{failure.kind}: {failure.message}")
-        self._give_up_states(progress, job.time)
+        same = [later.rdd for p in self._progress.values() for later in p.unfinished()
+                if later.time == job.time]  # fmt: skip
+        self.states.give_up(self.graph.stream_of(progress.output), job.time, same)
         self._batches.failed(job, failure, printed)
         self._batches.close(job.time)
         self._next(progress)
-
-    def _give_up_states(self, progress: Progress, time: Millis) -> None:
-        """Have states that a failed batch did not reach go on from the batch before, unless
-        another output may still get there."""
-        same = [job.rdd for p in self._progress.values() for job in p.unfinished()
-                if job.time == time]  # fmt: skip
-        needed = {node.id for rdd in same for node in ancestors(rdd)}
-        for node in upstream(self.graph.stream_of(progress.output)):
-            rdd = node.generated.get(time) if node.cuts_lineage else None
-            if rdd is None or rdd.id in needed or isinstance(rdd.operation, Stored):
-                continue
-            del node.generated[time]
 
     def _forget(self) -> None:
         """Drop what is no longer remembered; blocks go when no job needs them any more."""
@@ -369,10 +363,13 @@ class Engine:
 
     def known_rdd(self, id: str) -> RDD[Any] | None:
         """Return the RDD of a stream's batch, if it is remembered."""
-        node, _, time = id.partition("@")
-        if node not in self.graph.nodes or not time.isdigit():
+        owner, _, time = id.partition("@")
+        node = self.graph.nodes.get(owner)
+        if node is None:
             return None
-        return self.graph.nodes[node].generated.get(int(time))
+        if time.isdigit():
+            return node.generated.get(int(time))
+        return next((rdd for rdd in node.held() if rdd.id == id), None)
 
     def streams(self) -> tuple[StreamStatus, ...]:
         """Return how the named streams are doing."""

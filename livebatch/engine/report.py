@@ -10,9 +10,8 @@ from livebatch.engine.progress import Progress, blocks_of
 from livebatch.engine.timesheet import Ran
 from livebatch.events import Batch, StreamStatus, TaskRun
 from livebatch.explain import label_of
-from livebatch.graph import Graph
+from livebatch.graph import Graph, states_of
 from livebatch.interval import Millis
-from livebatch.rdd import RDD
 from livebatch.stream import DStream
 
 RATED: Millis = 10_000
@@ -74,27 +73,20 @@ def _rate(kept: list[Batch], slide: Millis) -> float:
 def _state(node: DStream[Any]) -> tuple[int | None, int | None]:
     """Return the keys and bytes of the newest states that a stream is computed by, up to other
     named streams; None for each if there are no states."""
-    blocks = [block for state in _own_states(node) for block in _newest(state.generated.values())]
-    if not any(_own_states(node)):
+    sizes = [_size(state) for state in states_of(node)]
+    if not sizes:
         return None, None
-    return sum(block.rows for block in blocks), sum(block.nbytes for block in blocks)
+    return sum(keys for keys, _ in sizes), sum(nbytes for _, nbytes in sizes)
 
 
-def _own_states(node: DStream[Any]) -> list[DStream[Any]]:
-    found: dict[str, DStream[Any]] = {}
-    stack, seen = [node], {node.id}
-    while stack:
-        current = stack.pop()
-        if current.cuts_lineage:
-            found[current.id] = current
-        fresh = [p for p in current.parents if p.name is None and p.id not in seen]
-        seen.update(parent.id for parent in fresh)
-        stack.extend(fresh)
-    return list(found.values())
-
-
-def _newest(batches: Iterable[RDD[Any]]) -> list[BlockRef]:
-    return next((found for rdd in reversed(list(batches)) if (found := blocks_of(rdd))), [])
+def _size(state: DStream[Any]) -> tuple[int, int]:
+    stored = (t for t, rdd in reversed(state.generated.items()) if blocks_of(rdd))
+    newest = next(stored, None)
+    if newest is None:
+        return 0, 0
+    layers = [blocks_of(rdd) for rdd in state.state_at(newest)]
+    keys = sum(block.keys if block.format == "layer" else block.rows for block in layers[0])
+    return keys, sum(block.nbytes for blocks in layers for block in blocks)
 
 
 def task_runs(ran: Iterable[Ran], graph: Graph, now: Millis) -> tuple[TaskRun, ...]:

@@ -16,8 +16,8 @@ from livebatch.engine.run import Run
 from livebatch.errors import LivebatchError, NotRunning
 from livebatch.events import Batches, EngineStatus, Message, TaskRuns
 from livebatch.failure import Failure
-from livebatch.rdd import RDD, Lineage, ancestors, from_lineage, operations
-from livebatch.rdd.operation import Stored
+from livebatch.rdd import RDD, Lineage, ancestors, from_lineage, operations, to_lineage
+from livebatch.rdd.operation import Stored, Unioned
 from livebatch.shared import (
     AddToAccumulator,
     AskAccumulator,
@@ -31,6 +31,7 @@ from livebatch.shared import (
 from livebatch.wire import (
     Answers,
     AskProgress,
+    AskState,
     AskTasks,
     BeginRun,
     CancelJob,
@@ -51,6 +52,7 @@ from livebatch.wire import (
     RunNext,
     Settled,
     Start,
+    StateFound,
     Status,
     Stop,
 )
@@ -128,6 +130,8 @@ class Service:
                 progress = engine.progress_of(request.output)
                 found = progress.between(request.after, request.until, request.limit)
                 return Batches(tuple(found))
+            case AskState():
+                return self._state(request)
             case Status():
                 return self._status()
             case AskTasks():
@@ -183,6 +187,11 @@ class Service:
         if run is None:
             raise NotRunning(f"there is no run {request.run}")
         run.next([self._rdd(lineage) for lineage in request.rdds], reply)
+
+    def _state(self, request: AskState) -> StateFound:
+        found = self._engine.states.layers(request.name, request.until, request.limit)
+        together: RDD[Any] = RDD(Unioned(), (*found.first, *found.later))
+        return StateFound(found.times, len(found.first), to_lineage(together))
 
     def _rdd(self, lineage: Lineage) -> RDD[Any]:
         """Return the RDD of records, with what is here already instead of its records."""

@@ -303,7 +303,7 @@ def _files(directory: Path) -> Iterator[os.DirEntry[str]]:
 
 def _reference(block: Encoded, id: str, nbytes: int) -> BlockRef:
     inline = b"".join(block.chunks) if nbytes <= INLINE_LIMIT else None
-    return BlockRef(id, block.rows, nbytes, block.format, inline, block.index)
+    return BlockRef(id, block.rows, nbytes, block.format, inline, block.index, keys=block.keys)
 
 
 def _checked(data: memoryview, ref: BlockRef) -> memoryview:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sized
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -24,10 +24,12 @@ from livebatch.closures import Builtin, load
 from livebatch.errors import BlockLost
 from livebatch.events import BadRecords
 from livebatch.failure import Failure, describe
+from livebatch.rdd.layers import Layer
 from livebatch.rdd.operation import (
     AnyOperation,
     Filtered,
     FlatMapped,
+    Layered,
     Mapped,
     PartitionsMapped,
     Read,
@@ -40,6 +42,9 @@ from livebatch.wire import Answer, Divide, Done, Failed, Keep, Step, Task
 
 SAMPLES = 100
 """So many bad records of a task are kept with their tracebacks."""
+
+Given: TypeAlias = Rows | pa.Table | Layer | Encoded
+"""What a step gives: rows, in the form that is cheapest."""
 
 _BY_RECORD = {"on_value", "each_on_value", "with_key"}
 
@@ -78,7 +83,9 @@ def _carry_out(task: Task, store: BlockStore, read: list[int]) -> Done:
     return msgspec.structs.replace(done, bad=bad, added=pieces)
 
 
-def _finish(task: Task, rows: Rows | pa.Table, store: BlockStore) -> Done:
+def _finish(task: Task, rows: Given, store: BlockStore) -> Done:
+    if isinstance(rows, Encoded):
+        return Done(task.id, store.put(rows, task.id))
     if isinstance(task.purpose, Keep) and isinstance(rows, pa.Table):
         return Done(task.id, store.put(encode_table(rows), task.id))
     rows = _as_rows(rows)
@@ -96,15 +103,15 @@ def _divided(task: Task, shuffle: Shuffled, rows: Rows) -> Encoded:
     return pickled.encoded()
 
 
-def _as_rows(rows: Rows | pa.Table) -> Rows:
+def _as_rows(rows: Given) -> Any:
     return chain.from_iterable(table_parts(rows)) if isinstance(rows, pa.Table) else rows
 
 
 def _rows(
     steps: tuple[Step, ...], store: BlockStore, guard: Guard | None, read: list[int]
-) -> Rows | pa.Table:
+) -> Given:
     """Return the rows of the last step; ``read`` gets how many come from outside, where known."""
-    results: list[Rows | pa.Table] = []
+    results: list[Given] = []
     for step in steps:
         if isinstance(step.operation, Read):
             found = step.operation.read(step.split)
@@ -119,15 +126,19 @@ def _rows(
     return results[-1]
 
 
-def _stored(step: Step, store: BlockStore) -> Rows:
+def _stored(step: Step, store: BlockStore) -> Rows | Layer:
+    if step.blocks and step.blocks[0].format == "layer":
+        return Layer(step.blocks[0], store)
     parts = chain.from_iterable(read_parts(block, store) for block in step.blocks)
     return chain.from_iterable(parts)
 
 
-def _compute(step: Step, inputs: list[Rows], guard: Guard | None) -> Rows:
+def _compute(step: Step, inputs: list[Any], guard: Guard | None) -> Given:
     operation = step.operation
     if operation is None:
         return inputs[0]
+    if isinstance(operation, Layered):
+        return operation.write(inputs)
     if guard is not None and _is_by_record(step):
         return guard.each(operation, inputs[0])
     if isinstance(operation, Shuffled) and step.inputs:

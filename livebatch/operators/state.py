@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
+
+import msgspec
 
 from livebatch.closures import Function, builtin, ship, ship_pickle
 from livebatch.interval import Millis
-from livebatch.rdd import RDD
+from livebatch.rdd import RDD, Lineage, from_lineage, to_lineage
 from livebatch.rdd import functions as run
 from livebatch.rdd.operation import Read, Zipped
 from livebatch.stream import DStream, check_count, operator
 
 Stream = DStream[Any]
+Initial: TypeAlias = Function | Lineage
+"""What gives the state from before the first batch: a function, or an RDD."""
 
 
 class Updated(DStream[Any]):
     """(key, state) for every known key, brought up to date by each batch's values."""
 
     cuts_lineage = True
+    holds_state = True
 
     def __init__(
         self,
@@ -27,7 +32,7 @@ class Updated(DStream[Any]):
         slide: Millis,
         update: Function,
         num_partitions: int | None,
-        initial: Function | None,
+        initial: Initial | None,
     ) -> None:
         super().__init__(parents, slide, update, num_partitions, initial)
         self.update, self.num_partitions, self.initial = update, num_partitions, initial
@@ -41,28 +46,39 @@ class Updated(DStream[Any]):
         if earlier is None:
             if self.initial is None:
                 return RDD(Zipped(builtin(first_state, self.update)), [values])
-            initial: RDD[Any] = RDD(Read((self.initial,)), runner=values.runner)
-            before = initial.partition_by(self.num_partitions)
-        else:
-            before = self.generated[earlier]
+            given = as_rdd(self.initial, values).partition_by(self.num_partitions)
+            return RDD(Zipped(builtin(update_initial, self.update)), [given, values])
+        before = self.generated[earlier]
         return RDD(Zipped(builtin(update_state, self.update)), [before, values])
 
 
 def first_state(update: Callable[[list[Any], Any], Any], values: run.Pairs) -> run.Rows:
-    """The states after the first batch, when there were none before."""
+    """Yield the states after the first batch, when there were none before."""
     return update_state(update, (), values)
+
+
+def update_initial(
+    update: Callable[[list[Any], Any], Any], states: run.Pairs, values: run.Pairs
+) -> run.Rows:
+    """Yield the states after the first batch; of a key that is given twice, the last counts."""
+    return update_state(update, dict(states).items(), values)
 
 
 def update_state(
     update: Callable[[list[Any], Any], Any], states: run.Pairs, values: run.Pairs
 ) -> run.Rows:
-    """Call ``update(new values, state)`` for every key of either; None drops the key."""
-    known = dict(states)
-    arrived: dict[Any, list[Any]] = {key: [] for key in known}
+    """Yield (key, ``update(new values, state)``) for every key of either; None drops the key."""
+    arrived: dict[Any, list[Any]] = {}
     for key, value in values:
         arrived.setdefault(key, []).append(value)
-    updated = ((key, update(new, known.get(key))) for key, new in arrived.items())
-    return [(key, state) for key, state in updated if state is not None]
+    for key, state in states:
+        updated = update(arrived.pop(key, []), state)
+        if updated is not None:
+            yield key, updated
+    for key, new in arrived.items():
+        updated = update(new, None)
+        if updated is not None:
+            yield key, updated
 
 
 def given_rows(pickled: bytes) -> Any:
@@ -70,12 +86,28 @@ def given_rows(pickled: bytes) -> Any:
     return pickle.loads(pickled)
 
 
+def ship_initial(initial: RDD[Any] | Iterable[Any] | None) -> Initial | None:
+    """Return the state from before the first batch in the form in which it travels."""
+    if initial is None:
+        return None
+    if isinstance(initial, RDD):
+        return to_lineage(initial)
+    return builtin(given_rows, ship_pickle(list(initial), "the initial state"))
+
+
+def as_rdd(initial: Initial, values: RDD[Any]) -> RDD[Any]:
+    """Return the state from before the first batch, as it has travelled."""
+    if isinstance(initial, tuple):
+        return from_lineage(msgspec.convert(initial, Lineage), values.runner)
+    return RDD(Read((initial,)), runner=values.runner)
+
+
 @operator
 def update_state_by_key(
     self: Stream,
     update_func: Callable[[list[Any], Any], Any],
     num_partitions: int | None = None,
-    initial: Iterable[tuple[Any, Any]] | None = None,
+    initial_rdd: RDD[Any] | Iterable[tuple[Any, Any]] | None = None,
 ) -> Stream:
     """Return a stream of (key, state) for every key ever seen, updated by each batch.
 
@@ -84,12 +116,10 @@ def update_state_by_key(
             none) and its state (None for a new key), gives the new state; None drops the key.
             It is called for every known key in every batch.
         num_partitions: how many partitions the state has.
-        initial: (key, state) pairs from before the first batch.
+        initial_rdd: an RDD or list of (key, state) from before the first batch.
 
     Example:
         ``pairs.update_state_by_key(lambda new, total: sum(new) + (total or 0))``
     """
-    rows = None
-    if initial is not None:
-        rows = builtin(given_rows, ship_pickle(list(initial), "the initial state"))
-    return Updated([self], self.slide, ship(update_func), check_count(num_partitions), rows)
+    update, given = ship(update_func), ship_initial(initial_rdd)
+    return Updated([self], self.slide, update, check_count(num_partitions), given)

@@ -112,6 +112,11 @@ class Dataset(Generic[T]):
         self._origin = None if cut else (self.operation, self.parents)
         self.become(Stored(tuple((block,) for block in blocks), self.partitioner))
 
+    def cut(self) -> None:
+        """Forget how it was computed, where it is stored."""
+        if isinstance(self.operation, Stored):
+            self._origin = None
+
     def restore(self) -> bool:
         """Go back to how it was computed before it was stored; False if that is forgotten."""
         if self._origin is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 import pyarrow as pa
 
-from livebatch.block import BlockRef
+from livebatch.block import BlockRef, Encoded
 from livebatch.closures import Function, load
 from livebatch.rdd.partitioner import Partitioner
 
@@ -197,6 +197,24 @@ class Zipped(Operation, frozen=True):
         return iter(load(self.function)(*inputs))
 
 
+class Layered(Operation, frozen=True):
+    """A layer of a keyed state, see `livebatch.rdd.layers`: the function takes an iterator for each
+    parent that lies in other blocks, a `Layer` for each that lies in one, and gives a block."""
+
+    function: Function
+
+    def partitioner(self, parents: Sequence[RDD[Any]]) -> Partitioner | None:
+        return parents[0].partitioner
+
+    def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
+        return [(i, split) for i in range(len(parents))]
+
+    def write(self, inputs: Sequence[Any]) -> Encoded:
+        """Return the block of a partition, given what it needs."""
+        block: Encoded = load(self.function)(*inputs)
+        return block
+
+
 class Coalesced(Operation, frozen=True):
     """``coalesce``: neighbouring partitions made into one."""
 
@@ -298,6 +316,7 @@ AnyOperation: TypeAlias = (
     | PartitionsMapped
     | Unioned
     | Zipped
+    | Layered
     | Coalesced
     | Crossed
     | Shuffled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from operator import add, itemgetter, sub, xor
 from typing import Any, NamedTuple
 
@@ -36,6 +37,24 @@ def _odd(pairs: Any) -> Any:
 
 def _even(pairs: Any) -> Any:
     return pairs.filter(lambda pair: not pair[1] % 2)
+
+
+def _count_or_drop(key: Any, value: int | None, state: Any) -> Any:
+    """A state that is not always changed, and ends now and then."""
+    if state.is_timing_out():
+        return key, "idle", state.get(0)
+    total = state.get(0) + value
+    if total > 12:
+        state.remove()
+    elif value % 3:
+        state.update(total)
+    return (key, total, state.exists()) if value else None
+
+
+def _with_length(session: Any) -> tuple[Any, Any, float]:
+    key, value, start, end = session
+    length = end - start
+    return key, value, length.total_seconds() if isinstance(length, timedelta) else length
 
 
 ELEMENTWISE = [
@@ -140,6 +159,18 @@ STATE = [
     Case("update_state_by_key from an initial state", pairs,
          lambda s, p: s.update_state_by_key(
              _keep_or_drop, p.partitions, [("a", 5), (1, 7), (None, 3)])),
+    Case("map_with_state", pairs,
+         lambda s, p: s.map_with_state(_count_or_drop, num_partitions=p.partitions)),
+    Case("map_with_state with a timeout, from an initial state", pairs,
+         lambda s, p: s.map_with_state(
+             _count_or_drop, timeout=p.window, initial=[("a", 5), (1, 7), (None, 3)],
+             num_partitions=p.partitions)),
+    Case("state_snapshots", pairs,
+         lambda s, p: s.map_with_state(_count_or_drop, timeout=p.window).state_snapshots()),
+    Case("session_window", pairs,
+         lambda s, p: s.session_window(p.window, num_partitions=p.partitions).map(_with_length)),
+    Case("session_window, aggregated", pairs,
+         lambda s, p: s.session_window(p.window, 100, add).map(_with_length)),
     Case("state of a window", pairs,
          lambda s, p: s.window(p.window, p.slide).update_state_by_key(
              lambda new, n: len(new) + (n or 0), p.partitions)),

@@ -227,6 +227,55 @@ class History:
             self.slide, {at: list(self._state(update, given, at).items()) for at in self.batches}
         )
 
+    def map_with_state(
+        self, f: Any, *, timeout: Any = None, initial: Any = None, num_partitions: Any = None
+    ) -> History:
+        """The batches have `state_snapshots`, too."""
+        made = {at: self._mapped(f, timeout, initial or (), at) for at in self.batches}
+        mapped = History(self.slide, {at: emitted for at, (emitted, _) in made.items()})
+        mapped.snapshots = History(self.slide, {at: states for at, (_, states) in made.items()})
+        return mapped
+
+    def state_snapshots(self) -> History:
+        return self.snapshots
+
+    def _mapped(self, f: Any, timeout: Any, initial: Any, until: int) -> tuple[Rows, Rows]:
+        """What a batch emits, and (key, state) after it."""
+        cells = [Cell(key, value, 0) for key, value in initial]
+        emitted: Rows = []
+        for at in sorted(at for at in self.batches if at <= until):
+            emitted = []
+            for key, value in self.batches[at]:
+                cell = next((cell for cell in cells if cell.key == key), None)
+                if cell is None:
+                    cells.append(cell := Cell(key, None, at))
+                cell.touched = at
+                emitted.append(f(key, value, cell))
+                cells = [cell for cell in cells if cell.exists()]
+            for cell in list(cells):
+                if timeout is not None and at - cell.touched > timeout:
+                    cell.last_call = True
+                    emitted.append(f(cell.key, None, cell))
+                    cells.remove(cell)
+        return [row for row in emitted if row is not None], [(c.key, c.value) for c in cells]
+
+    def session_window(
+        self, gap: int, zero: Any = None, seq_func: Any = None, num_partitions: Any = None
+    ) -> History:
+        closed: dict[int, Rows] = {at: [] for at in self.batches}
+        every = [(at, *row) for at in sorted(self.batches) for row in self.batches[at]]
+        for key in unique(key for _, key, _ in every):
+            open_: list[tuple[int, Any]] = []
+            for at in sorted(self.batches):
+                if open_ and at - open_[-1][0] >= gap:
+                    values = [value for _, value in open_]
+                    if seq_func is not None:
+                        values = functools.reduce(seq_func, values, zero)
+                    closed[at].append((key, values, open_[0][0], open_[-1][0] + gap))
+                    open_ = []
+                open_ += [(then, value) for then, k, value in every if k == key and then == at]
+        return History(self.slide, closed)
+
     def _state(self, update: Any, given: dict[Any, Any], until: int) -> dict[Any, Any]:
         state = given
         for at in sorted(self.batches):
@@ -236,6 +285,28 @@ class History:
                 updated = {key: update(values_of(key, rows), state.get(key)) for key in keys}
                 state = {key: value for key, value in updated.items() if value is not None}
         return state
+
+
+class Cell:
+    """What is known of one key."""
+
+    def __init__(self, key: Any, value: Any, touched: int) -> None:
+        self.key, self.value, self.touched, self.last_call = key, value, touched, False
+
+    def exists(self) -> bool:
+        return self.value is not None
+
+    def get(self, default: Any) -> Any:
+        return default if self.value is None else self.value
+
+    def update(self, value: Any) -> None:
+        self.value = value
+
+    def remove(self) -> None:
+        self.value = None
+
+    def is_timing_out(self) -> bool:
+        return self.last_call
 
 
 def unique(rows: Iterable[Any]) -> Rows:

@@ -80,6 +80,8 @@ def test_labels() -> None:
             pairs.update_state_by_key(named),
             words.transform(lambda time, rdd: rdd),
             words.repartition(4),
+            pairs.map_with_state(named, timeout="10s").parents[0],
+            pairs.update_state_by_key(named, initial_rdd=ssc.parallelize([])),
         ]
         labels = [label_of(stream) for stream in found]
         assert labels[0].startswith("rate_stream(")
@@ -90,6 +92,8 @@ def test_labels() -> None:
             "update_state_by_key(named)",
             "transform(lambda time, rdd: rdd)",
             "repartition(4)",
+            "map_with_state(named)",
+            "update_state_by_key(named)",
         ]
 
 

@@ -17,12 +17,21 @@ from tests.model.harness import context, watch
 
 ROWS = [("a", 1), ("b", 2), ("a", 3)]
 
+
+def count(key: str, value: int | None, state: Any) -> Any:
+    if not state.is_timing_out():
+        state.update(state.get(0) + 1)
+    return key, state.get()
+
+
 STREAMS: dict[str, Callable[[Any], Any]] = {
     "window": lambda s: s.map_values(abs).window(6, 2),
     "inverse": lambda s: s.reduce_by_key_and_window(add, sub, 6, 2),
     "merged": lambda s: s.reduce_by_key_and_window(max, None, 20),
     "counts": lambda s: s.count_by_value_and_window(5),
     "state": lambda s: s.update_state_by_key(lambda new, n: (n or 0) + len(new)),
+    "mapped": lambda s: s.map_with_state(count, timeout=3),
+    "sessions": lambda s: s.session_window(1, 0, add),
     "transform": lambda s: s.transform(lambda rdd: rdd.filter(all)).window(3),
 }
 

@@ -79,7 +79,7 @@ def test_a_late_state_begins_from_its_initial_state(ssc: Any, numbers: Any) -> N
     ssc.start()
     ssc.advance(2)
     sums = numbers.map(lambda n: ("sum", n)).update_state_by_key(
-        lambda new, total: sum(new) + (total or 0), initial=[("sum", 100)]
+        lambda new, total: sum(new) + (total or 0), initial_rdd=[("sum", 100)]
     )
     seen = watch(sums)
     ssc.advance(2)
@@ -281,14 +281,18 @@ def test_no_kind_of_stream_hides_an_operator(ssc: Any) -> None:
     stream = ssc.queue_stream()
     dataset = ssc.refreshed(lambda: None, every=2)
     made = stream.count_by_value_and_window(2).union(stream).transform(lambda rdd: dataset)
-    made = made.window(2).update_state_by_key(max).reduce_by_key_and_window(add, None, 9).errors
+    mapped = made.map_with_state(max)
+    made = mapped.union(mapped.state_snapshots()).window(2).update_state_by_key(max)
+    made = made.reduce_by_key_and_window(add, None, 9).errors
     kinds, todo = set(), [made]
     while todo:
         node = todo.pop()
-        kinds.add(type(node))
+        kinds.update(kind for kind in type(node).__mro__ if issubclass(kind, DStream))
         todo.extend(node.parents)
         assert not operators & set(vars(node)), type(node)
-    assert kinds == {kind for kind in DStream.kinds.values() if kind.__module__[:9] == "livebatch"}
+    assert kinds == {
+        kind for kind in DStream.kinds.values() if kind.__module__[:9] == "livebatch"
+    } | {DStream}
 
 
 def test_a_keyword_is_no_name(ssc: Any) -> None:

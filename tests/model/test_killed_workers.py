@@ -22,6 +22,17 @@ from tests.model.strategies import batches_of, pairs
 
 pytestmark = pytest.mark.process
 
+
+def total(key: Any, value: Any, state: Any) -> Any:
+    if not state.is_timing_out():
+        state.update(state.get(0) + value)
+    return key, state.get(0)
+
+
+def first_two(row: Any) -> Any:
+    return row[:2]
+
+
 EXPRESSIONS: list[Callable[[Any], Any]] = [
     lambda s: s.map_values(abs).filter(all),
     lambda s: s.reduce_by_key(add, 3).group_by_key(2).map_values(len),
@@ -30,6 +41,7 @@ EXPRESSIONS: list[Callable[[Any], Any]] = [
     lambda s: s.reduce_by_key_and_window(add, None, 4, 1, 3),
     lambda s: s.count_approx_distinct_by_window(4),
     lambda s: s.update_state_by_key(lambda new, n: (n or 0) + len(new)),
+    lambda s: s.map_with_state(total, timeout=2).union(s.session_window(2, 0, add).map(first_two)),
     lambda s: s.transform(lambda rdd: rdd.union(rdd)).count_by_value_and_window(2),
 ]
 
@@ -74,8 +86,9 @@ def die_once(marker: Path) -> Callable[[Any], Any]:
         lambda s, f: s.map(f).reduce_by_key(add),
         lambda s, f: s.reduce_by_key_and_window(lambda a, b: f(a) + b, sub, 2, 1),
         lambda s, f: s.update_state_by_key(lambda new, n: sum(new, f(n) or 0)),
+        lambda s, f: s.map_with_state(lambda key, new, state: state.update(f(new)) or (key, new)),
     ],
-    ids=["map", "inverse window", "state"],
+    ids=["map", "inverse window", "state", "mapped state"],
 )
 def test_a_task_that_kills_its_worker_once_is_run_again(
     build: Any, local: LocalExecutor, tmp_path: Path

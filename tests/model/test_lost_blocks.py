@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import add, sub
+from operator import add, itemgetter, sub
 from typing import Any
 
 import pytest
@@ -20,6 +20,13 @@ pytestmark = pytest.mark.usefixtures("every_block_stored")
 
 BATCHES = [[("a", n), ("b", -n), (n, n)] for n in range(8)]
 
+
+def counted(key: Any, value: Any, state: Any) -> Any:
+    if not state.is_timing_out():
+        state.update(state.get(0) + 1)
+    return key, state.get(0)
+
+
 EXPRESSIONS: dict[str, Callable[[Any], Any]] = {
     "window": lambda s: s.map_values(abs).window(4),
     "window of windows": lambda s: s.map_values(abs).window(2, 2).window(4, 2).count(),
@@ -29,6 +36,9 @@ EXPRESSIONS: dict[str, Callable[[Any], Any]] = {
     "sketched window": lambda s: s.count_approx_distinct_by_window(7),
     "counts by window": lambda s: s.count_by_value_and_window(3),
     "state": lambda s: s.update_state_by_key(lambda new, n: (n or 0) + len(new), 2),
+    "mapped state": lambda s: s.map_with_state(counted, timeout=2, num_partitions=2),
+    "snapshots": lambda s: s.map_with_state(counted).state_snapshots(),
+    "sessions": lambda s: s.session_window(2, 0, add).map(itemgetter(0, 1)),
     "transform": lambda s: s.transform(lambda rdd: rdd.union(rdd)).window(3).reduce_by_key(add),
 }
 

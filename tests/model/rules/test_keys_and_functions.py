@@ -35,7 +35,7 @@ def test_rule_08_every_known_key_is_updated_in_every_batch() -> None:
 def test_rule_09_the_initial_state_is_from_before_the_first_batch() -> None:
     states = play(
         lambda s: s.update_state_by_key(
-            lambda new, n: sum(new) + (n or 0) + 1, initial=[("a", 10), ("b", 20)]
+            lambda new, n: sum(new) + (n or 0) + 1, initial_rdd=[("a", 10), ("b", 20)]
         ),
         [[("a", 5)], []],
     )
