@@ -12,19 +12,16 @@ from msgspec.structs import replace
 
 from livebatch.accumulator import Piece
 from livebatch.block import BlockRef
-from livebatch.engine.costs import cost_of, streams_in
+from livebatch.engine.costs import streams_in
 from livebatch.engine.dag import Stage, make_task
+from livebatch.engine.stagerun import StageFaults, StageRun
 from livebatch.events import BadRecords, StageCost
 from livebatch.failure import Failure
 from livebatch.taskcontext import Attempt
-from livebatch.wire import Done, Failed, Lost, Task
+from livebatch.tasks import Done, Failed, Lost, Task
 
 MAX_LOST = 4
 """A task that was running when so many workers died is given up."""
-
-MAX_BAD = 0.01
-"""A stage fails if functions raise on more than this share of its records."""
-
 
 # -- events ----------------------------------------------------------------------------------
 
@@ -121,21 +118,6 @@ class JobDone:
 
 
 @dataclass(frozen=True)
-class StageFaults:
-    """What a stage left out because functions raised on it.
-
-    Attributes:
-        id: of the stage.
-        streams: ids of the streams that it computed.
-        bad: what each of its tasks left out.
-    """
-
-    id: str
-    streams: frozenset[str]
-    bad: tuple[BadRecords, ...]
-
-
-@dataclass(frozen=True)
 class JobGivenUp:
     """A job failed. ``lost``: it missed this block, and can be planned again without it."""
 
@@ -162,42 +144,6 @@ Command: TypeAlias = (
 
 
 @dataclass
-class _Stage:
-    stage: Stage
-    waits: set[str]
-    pending: deque[int]
-    done: dict[int, Done] = field(default_factory=dict)
-    running: dict[str, int] = field(default_factory=dict)
-    lost: dict[int, int] = field(default_factory=dict)
-    streams: frozenset[str] = frozenset()
-    number: int = 0
-
-    @property
-    def complete(self) -> bool:
-        return len(self.done) == len(self.stage.splits)
-
-    @property
-    def cost(self) -> StageCost:
-        return cost_of(self.stage, self.done.values())
-
-    @property
-    def faults(self) -> StageFaults:
-        bad = tuple(done.bad for done in self.done.values() if done.bad)
-        return StageFaults(self.stage.id, self.streams, bad)
-
-
-def _too_many_bad(state: _Stage) -> Failure | None:
-    """Return the first failure of a stage if functions raised on over 1 % of its records (a
-    single one among others is never too many)."""
-    found = [done.bad for done in state.done.values() if done.bad]
-    count = sum(bad.count for bad in found)
-    seen = sum(max(d.rows, d.bad.seen if d.bad else 0) for d in state.done.values())
-    if count <= max(MAX_BAD * seen, 1 if seen > 1 else 0):
-        return None
-    return found[0].samples[0]
-
-
-@dataclass
 class _Job:
     event: JobSubmitted
     rank: tuple[tuple[int, ...], int]
@@ -213,7 +159,7 @@ class Scheduler:
 
     def __init__(self, slots: int = 0) -> None:
         self._slots = slots
-        self._stages: dict[str, _Stage] = {}
+        self._stages: dict[str, StageRun] = {}
         self._jobs: dict[str, _Job] = {}
         self._running: dict[str, str] = {}
         self._submitted = self._planned = self._launched = 0
@@ -262,7 +208,7 @@ class Scheduler:
                 waits = {p for p in stage.parents if not self._is_complete(p)}
                 pending = deque(range(len(stage.splits)))
                 self._planned += 1
-                self._stages[stage.id] = _Stage(
+                self._stages[stage.id] = StageRun(
                     stage, waits, pending, streams=streams_in(stage), number=self._planned
                 )
                 if not stage.splits:
@@ -287,7 +233,7 @@ class Scheduler:
             return
         state, index = found
         state.done[index] = event
-        if state.complete and (failure := _too_many_bad(state)):
+        if state.complete and (failure := state.too_many_bad()):
             self._release(state)
             self._give_up(state.stage.id, failure, None)
         elif state.complete:
@@ -347,7 +293,7 @@ class Scheduler:
                 self._commands.append(JobGivenUp(name, failure, lost, printed))
                 self._drop(name)
 
-    def _take(self, task: str) -> tuple[_Stage, int] | None:
+    def _take(self, task: str) -> tuple[StageRun, int] | None:
         """Return the stage and index of a running task, which runs no more."""
         stage = self._running.pop(task, None)
         if stage is None:
@@ -368,7 +314,7 @@ class Scheduler:
             if id.endswith(".map") or not state.complete:
                 self._release(state)
 
-    def _release(self, state: _Stage) -> None:
+    def _release(self, state: StageRun) -> None:
         """Have what a stage has written so far deleted."""
         blocks = tuple(done.block for done in state.done.values() if done.block)
         state.done.clear()
@@ -390,7 +336,7 @@ class Scheduler:
     def _free(self) -> int:
         return self._slots - len(self._running)
 
-    def _start(self, state: _Stage, index: int, strict: bool) -> None:
+    def _start(self, state: StageRun, index: int, strict: bool) -> None:
         outputs = {
             id: [block for i in range(len(s.done)) if (block := s.done[i].block) is not None]
             for id in state.stage.parents

@@ -38,7 +38,7 @@ from livebatch.rdd.operation import (
 )
 from livebatch.scratch import dumps, gathered
 from livebatch.taskcontext import running
-from livebatch.wire import Answer, Divide, Done, Failed, Keep, Step, Task
+from livebatch.tasks import Answer, Divide, Done, Failed, Keep, Step, Task
 
 SAMPLES = 100
 """So many bad records of a task are kept with their tracebacks."""

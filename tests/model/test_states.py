@@ -20,8 +20,8 @@ from livebatch.interval import to_datetime
 from livebatch.operators import layered
 from livebatch.rdd import RDD, ancestors
 from livebatch.stream import DStream
+from livebatch.tasks import Failed, Outcome, Task
 from livebatch.testing import START, ManualContext, run
-from livebatch.wire import Failed, Outcome, Task
 from tests.model.catalogue import _count_or_drop, _with_length
 from tests.model.conftest import Cluster
 from tests.model.harness import bags, context, frozen, history, second, watch
