@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import TypeAlias
 
 from msgspec.structs import replace
@@ -143,10 +144,14 @@ Command: TypeAlias = (
 # -- state -----------------------------------------------------------------------------------
 
 
+_Rank: TypeAlias = tuple[tuple[int, ...], int]
+
+
 @dataclass
 class _Job:
     event: JobSubmitted
-    rank: tuple[tuple[int, ...], int]
+    rank: _Rank
+    stages: frozenset[str]
     begun: bool = False
 
     @property
@@ -160,6 +165,8 @@ class Scheduler:
     def __init__(self, slots: int = 0) -> None:
         self._slots = slots
         self._stages: dict[str, StageRun] = {}
+        self._after: dict[str, list[str]] = {}  # the stages that wait for one
+        self._ready: list[tuple[_Rank, str, str]] = []  # a heap; some are out of date
         self._jobs: dict[str, _Job] = {}
         self._running: dict[str, str] = {}
         self._submitted = self._planned = self._launched = 0
@@ -202,25 +209,34 @@ class Scheduler:
 
     def _submit(self, event: JobSubmitted) -> None:
         self._submitted += 1
-        self._jobs[event.job] = _Job(event, (event.urgency, self._submitted))
+        needed = frozenset(stage.id for stage in event.stages)
+        job = _Job(event, (event.urgency, self._submitted), needed)
+        self._jobs[event.job] = job
         for stage in event.stages:
             if stage.id not in self._stages:
-                waits = {p for p in stage.parents if not self._is_complete(p)}
-                pending = deque(range(len(stage.splits)))
-                self._planned += 1
-                self._stages[stage.id] = StageRun(
-                    stage, waits, pending, streams=streams_in(stage), number=self._planned
-                )
-                if not stage.splits:
-                    self._completed(stage.id)
+                self._add(stage)
             elif self._stages[stage.id].running or self._stages[stage.id].done:
                 self._begin(stage.id)
+            if self._stages[stage.id].ready:
+                heappush(self._ready, (job.rank, stage.id, event.job))
         self._settle()
+
+    def _add(self, stage: Stage) -> None:
+        waits = {p for p in stage.parents if not self._is_complete(p)}
+        for parent in waits:
+            self._after.setdefault(parent, []).append(stage.id)
+        pending = deque(range(len(stage.splits)))
+        self._planned += 1
+        self._stages[stage.id] = StageRun(
+            stage, waits, pending, streams=streams_in(stage), number=self._planned
+        )
+        if not stage.splits:
+            self._completed(stage.id)
 
     def _begin(self, stage: str) -> None:
         """Report the jobs of a stage that had not begun."""
         for name, job in self._jobs.items():
-            if not job.begun and any(s.id == stage for s in job.event.stages):
+            if not job.begun and stage in job.stages:
                 job.begun = True
                 self._commands.append(JobBegun(name))
 
@@ -247,8 +263,17 @@ class Scheduler:
             self._commands.append(StageKept(state.stage, blocks))
         if added := tuple(done.added for done in state.done.values() if done.added):
             self._commands.append(StageAdded(state.stage, added))
-        for other in self._stages.values():
-            other.waits.discard(id)
+        for later in self._after.pop(id, ()):
+            if later in self._stages:
+                self._stages[later].waits.discard(id)
+                self._offer(later)
+
+    def _offer(self, id: str) -> None:
+        """Have a stage's tasks run, for each job that needs them, if they can."""
+        if self._stages[id].ready:
+            for name, job in self._jobs.items():
+                if id in job.stages:
+                    heappush(self._ready, (job.rank, id, name))
 
     def _settle(self) -> None:
         """Report the jobs whose result is complete."""
@@ -283,13 +308,14 @@ class Scheduler:
         state.lost[index] = state.lost.get(index, 0) + 1
         if state.lost[index] < MAX_LOST:
             state.pending.appendleft(index)
+            self._offer(state.stage.id)
             return
         reason = f"{MAX_LOST} workers died while they ran one of its tasks ({event.reason})"
         self._give_up(state.stage.id, Failure("WorkerDied", reason), None)
 
     def _give_up(self, stage: str, failure: Failure, lost: str | None, printed: str = "") -> None:
         for name, job in list(self._jobs.items()):
-            if any(s.id == stage for s in job.event.stages):
+            if stage in job.stages:
                 self._commands.append(JobGivenUp(name, failure, lost, printed))
                 self._drop(name)
 
@@ -305,9 +331,10 @@ class Scheduler:
         """Forget a job and the stages that only it needed."""
         if self._jobs.pop(job, None) is None:
             return
-        needed = {s.id for other in self._jobs.values() for s in other.event.stages}
+        needed = set[str]().union(*(other.stages for other in self._jobs.values()))
         for id in [id for id in self._stages if id not in needed]:
             state = self._stages.pop(id)
+            self._after.pop(id, None)
             for task in state.running:
                 del self._running[task]
                 self._commands.append(Kill(task))
@@ -322,15 +349,13 @@ class Scheduler:
             self._commands.append(Release(blocks))
 
     def _launch(self) -> None:
-        ready = [
-            (job.rank, stage.id, job.event.strict)
-            for job in self._jobs.values()
-            for stage in job.event.stages
-            if (waiting := self._stages[stage.id]).pending and not waiting.waits
-        ] if self._free > 0 else []  # fmt: skip
-        for _, id, strict in sorted(ready):
-            while (state := self._stages.get(id)) and state.pending and self._free > 0:
-                self._start(state, state.pending.popleft(), strict)
+        while self._ready and self._free > 0:
+            rank, id, name = self._ready[0]
+            job, state = self._jobs.get(name), self._stages.get(id)
+            if job is None or job.rank != rank or state is None or not state.ready:
+                heappop(self._ready)
+            else:
+                self._start(state, state.pending.popleft(), job.event.strict)
 
     @property
     def _free(self) -> int:

@@ -48,6 +48,11 @@ class StageRun:
         return len(self.done) == len(self.stage.splits)
 
     @property
+    def ready(self) -> bool:
+        """Whether there are tasks that can run."""
+        return bool(self.pending) and not self.waits
+
+    @property
     def cost(self) -> StageCost:
         return cost_of(self.stage, self.done.values())
 
