@@ -13,7 +13,7 @@ from typing import Any
 
 from livebatch.closures import Builtin, builtin
 from livebatch.errors import DefinitionError
-from livebatch.sources.columns import Columns, written
+from livebatch.schema import Columns, written
 from livebatch.sources.files import is_compressed, read_lines
 from livebatch.sources.formats import format_named, format_of, parquet_file
 from livebatch.sources.lines import check_encoding

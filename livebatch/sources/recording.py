@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from livebatch.errors import DefinitionError, SourceError
-from livebatch.sources.columns import Columns, arrow_schema, written
+from livebatch.schema import Columns, arrow_schema, written
 from livebatch.sources.files import reading
 from livebatch.sources.formats import format_of
 from livebatch.sources.inline import from_uri, is_inline

@@ -12,7 +12,7 @@ import pyarrow as pa
 from livebatch.closures import Builtin, builtin
 from livebatch.errors import DefinitionError
 from livebatch.interval import Millis
-from livebatch.sources.columns import written
+from livebatch.schema import written
 from livebatch.sources.files import absolute
 from livebatch.sources.inline import as_uri, from_uri, given, is_inline
 from livebatch.sources.recording import Recording, later, load, look_at

@@ -11,7 +11,7 @@ from livebatch.block import BlockRef, BlockStore, read_rows, read_table
 from livebatch.errors import BlockLost
 from livebatch.events import Batch
 from livebatch.interval import Millis
-from livebatch.sql.columns import conform, distinct, from_rows, unified
+from livebatch.columns import conform, distinct, from_rows, unified
 
 BATCH_TIME = "batch_time"
 """The first column: the time of the batch that a row is of."""

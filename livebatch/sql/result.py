@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from livebatch.interval import Millis, to_datetime
-from livebatch.sql.columns import distinct
+from livebatch.columns import distinct
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livebatch.sql import adhoc, query
-from livebatch.sql.columns import conform, from_rows, unified
+from livebatch.columns import conform, from_rows, unified
 from livebatch.testing import START, ManualContext
 
 QUERIES = [
