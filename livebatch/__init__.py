@@ -9,6 +9,7 @@ from livebatch._version import __version__
 
 if TYPE_CHECKING:
     from livebatch.errors import LivebatchError
+    from livebatch.frames import StreamingDataFrame
     from livebatch.kernel_ext.dashboard import dashboard
     from livebatch.rdd import RDD
     from livebatch.session import StreamingContext
@@ -21,6 +22,7 @@ __all__ = [
     "LivebatchError",
     "Result",
     "StreamingContext",
+    "StreamingDataFrame",
     "__version__",
     "connect",
     "dashboard",
@@ -31,6 +33,7 @@ _HOMES = {
     "DStream": "stream",
     "LivebatchError": "errors",
     "StreamingContext": "session",
+    "StreamingDataFrame": "frames",
     "Result": "sql",
     "dashboard": "kernel_ext.dashboard",
     "load_ipython_extension": "kernel_ext",

@@ -26,8 +26,8 @@ PLACE = re.compile(r"\n\nLINE (?P<line>\d+): (?P<text>.*)\n(?P<caret>.*)", re.DO
 def closed(**settings: Any) -> duckdb.DuckDBPyConnection:
     """Return a connection to a database of its own, whose clocks show UTC.
 
-    >>> closed(threads=1).sql("SELECT 1 + 1").fetchone()
-    (2,)
+    >>> closed(threads=1).sql("SELECT 1 + 1").fetchall()
+    [(2,)]
     """
     import duckdb
 

@@ -11,7 +11,8 @@ from math import inf
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
-import livebatch.operators  # noqa: F401  (streams get their methods)
+import livebatch.frames
+import livebatch.operators  # noqa: F401
 from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
 from livebatch.closures import Function
 from livebatch.errors import DefinitionError, NotRunning

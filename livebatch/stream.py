@@ -67,12 +67,14 @@ class DStream(Generic[T]):
         reaches_back: whether batches from before it was defined can be had, where its parents
             still remember theirs.
         name: what the user calls it.
-        schema: the columns of its batches, where its source knows them.
+        schema: the columns of its batches, where they are known.
+        label: what it does to its parents, as one would write it; None: as its parameters tell.
         pauses: when it computes no batches.
     """
 
     kinds: ClassVar[dict[str, type[DStream[Any]]]] = {}
     plotting: ClassVar[Callable[[DStream[Any]], Any] | None] = None
+    label: str | None = None
     lookback: Millis = 0
     cuts_lineage = False
     reaches_back = False

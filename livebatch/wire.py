@@ -23,7 +23,7 @@ from livebatch.failure import Failure, render
 from livebatch.graph import NodeRecord, Output
 from livebatch.interval import Millis
 from livebatch.rdd import Lineage
-from livebatch.rdd.operation import AnyOperation, Shuffled
+from livebatch.rdd.operation import AnyOperation, Exchanged, Shuffled
 
 # -- tasks -----------------------------------------------------------------------------------
 
@@ -40,7 +40,7 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
 class Divide(msgspec.Struct, frozen=True, tag=True):
     """Write the rows for the partitions of a shuffle."""
 
-    shuffle: Shuffled
+    shuffle: Shuffled | Exchanged
 
 
 class Keep(msgspec.Struct, frozen=True, tag=True):

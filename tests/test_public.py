@@ -32,6 +32,7 @@ def test_the_public_names() -> None:
         "LivebatchError",
         "Result",
         "StreamingContext",
+        "StreamingDataFrame",
         "__version__",
         "connect",
         "dashboard",

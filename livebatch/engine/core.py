@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-import livebatch.operators  # noqa: F401  (the kinds of streams)
+import livebatch.frames
+import livebatch.operators  # noqa: F401
 from livebatch.block import BlockRef
 from livebatch.clock import Clock
 from livebatch.closures import digests

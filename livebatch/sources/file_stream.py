@@ -10,8 +10,8 @@ import pyarrow as pa
 from livebatch.closures import Builtin, builtin
 from livebatch.errors import SourceError
 from livebatch.interval import Millis
-from livebatch.sources import folder
 from livebatch.schema import Columns, arrow_schema, written
+from livebatch.sources import folder
 from livebatch.sources.files import within
 from livebatch.sources.folder import check_directory, modified, new_files
 from livebatch.sources.formats import format_named
