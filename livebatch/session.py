@@ -11,20 +11,24 @@ from math import inf
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 import livebatch.frames
-import livebatch.operators  # noqa: F401
+import livebatch.operators  # noqa: F401  (streams get their methods)
 from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
 from livebatch.closures import Function
 from livebatch.errors import DefinitionError, NotRunning
 from livebatch.events import Batch, Batches, BatchFailed, EngineStatus, Event, Explained
 from livebatch.explain import debug_text, explained
 from livebatch.failure import Failure, describe
+from livebatch.frames import StreamingDataFrame
 from livebatch.graph import NodeRecord, Output, records
 from livebatch.interval import Duration, Millis, to_millis
 from livebatch.launch import EngineKind, attach, connect
 from livebatch.life import Life
 from livebatch.operators.transform import Transformed, on_list
 from livebatch.rdd import RDD
+from livebatch.schema import Columns, arrow_schema
 from livebatch.stream import DStream, check_count, check_name, lift, same_slide
 from livebatch.wire import Define, Explain, Remove, Settled, Status
 
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 RETAIN: Millis = 600_000
 PRINTED: Millis = 60_000
 FAILURES = 100
+_COLUMNS = "columns"
 
 
 class StreamingContext(Life):
@@ -116,6 +121,9 @@ class StreamingContext(Life):
         for found in status.streams:
             stream: DStream[Any] = DStream((), found.slide)
             stream.name, stream.context = found.name, context
+            if _COLUMNS in found.notes:
+                columns = msgspec.json.decode(found.notes[_COLUMNS], type=Columns)
+                stream.schema = arrow_schema(columns)
             context.streams[found.name] = stream
         return context
 
@@ -170,7 +178,10 @@ class StreamingContext(Life):
         if stream.name not in (None, name):  # a second name is a stream of its own
             stream = lift(stream, "union")
         kept = RETAIN if retain is None else to_millis(retain, "retain")
-        output = Output(self._new_id(), stream.id, None, kept, name, name, notes or {})
+        said = dict(notes or {})
+        if isinstance(stream, StreamingDataFrame):
+            said[_COLUMNS] = msgspec.json.encode(stream.columns).decode()
+        output = Output(self._new_id(), stream.id, None, kept, name, name, said)
         self._define(stream, output)
         stream.name = name
         self.streams[name] = stream

@@ -55,7 +55,7 @@ SAME = {
 }
 """Aggregates whose value is all of their state, and those that merge such values."""
 
-COUNTS = {"count", "count_star", "count_if", "countif", "regr_count"}
+COUNTS = {"count", "count_star", "regr_count"}
 """Aggregates that are 0 of no rows."""
 
 ROWS_ONLY = {"last": "the last row is not known of states", "reservoir_quantile": "it is sampled"}
@@ -292,6 +292,8 @@ def is_linear(select: Node) -> bool:
 
 def _check_call(call: Node) -> None:
     name, shown = call["function_name"].lower(), written_expression(call)
+    if any(part.get("class") == "STAR" for part in walk(call)):
+        raise InRows(f"{shown} stands for several aggregates")
     if call["distinct"]:
         raise InRows(f"{shown} has no states that can be merged")
     if call["order_bys"]["orders"]:
@@ -308,7 +310,7 @@ def written_expression(node: Node) -> str:
 
 def _is_its_state(call: Node) -> bool:
     name, arguments = call["function_name"].lower(), len(call["arguments"])
-    return name in SAME and (arguments < 2 or name in COUNTS)
+    return name in SAME and (arguments < 2 or name == "regr_count")
 
 
 def _merge(call: Node, state: str, kind: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -90,6 +90,24 @@ def replaced(node: Any, change: Callable[[Node], Node | None]) -> Any:
     if "class" in node and (instead := change(node)) is not None:
         return instead | {"alias": node["alias"]}
     return {key: replaced(value, change) for key, value in node.items()}
+
+
+def replaced_tables(node: Any, names: Mapping[str, str]) -> Any:
+    """Return a tree whose tables have other names; what they are called in it stays.
+
+    >>> written(replaced_tables(parse("SELECT a.x FROM a"), {"a": "this"}))
+    'SELECT a.x FROM this AS a'
+    """
+    if isinstance(node, list):
+        return [replaced_tables(item, names) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get("type") == "BASE_TABLE" and node["table_name"] in names:
+        name = node["table_name"]
+        path = {"path": [names[name]]}
+        alias = node["alias"] or name
+        return node | {"table_name": names[name], "alias": alias, "qualified_name": path}
+    return {key: replaced_tables(value, names) for key, value in node.items()}
 
 
 def fingerprint(node: Node) -> str:
