@@ -21,6 +21,9 @@ from livebatch.schema import Columns, arrow_schema
 THIS = "this"
 """What the rows of a frame are called in SQL."""
 
+MARKS = "marks"
+"""What the table is called by which rows are found to be late."""
+
 Statics = Sequence[tuple[str, Function]]
 """Tables that do not stream: their names, and functions that give them."""
 
@@ -59,6 +62,29 @@ def merged(
     # Without any, it is as if there had been a partition without rows.
     this = pa.concat_tables(tables) if tables else kernel().run(partial, empty)
     return kernel().run(sql, {THIS: this})
+
+
+def queried_beside(
+    sql: str, columns: Columns, beside: Columns, rows: Data, marks: Data
+) -> pa.Table:
+    """The result of a query over rows, and over the table of watermarks beside them."""
+    return kernel().run(sql, {THIS: table_of(rows, columns), MARKS: table_of(marks, beside)})
+
+
+def merged_beside(
+    sql: str, states: str, partial: str, columns: Columns, beside: Columns, *parts: Data
+) -> pa.Table:
+    """The result of a query over states, and over the watermarks, which are the last part."""
+    kernel().keep_type(states, partial, {THIS: arrow_schema(columns).empty_table()})
+    tables = [table for part in parts[:-1] for table in part.tables]  # type: ignore[union-attr]
+    marks = table_of(parts[-1], beside)
+    return kernel().run(sql, {THIS: pa.concat_tables(tables), MARKS: marks})
+
+
+def marked(sql: str, columns: Columns, before: Data, tops: Data) -> pa.Table:
+    """The latest times of those known before and of a batch's."""
+    tables = [table_of(part, columns) for part in (before, tops)]
+    return kernel().run(sql, {THIS: pa.concat_tables(tables)})
 
 
 def divided(keys: str, count: int, rows: Data) -> list[pa.Table]:

@@ -299,12 +299,14 @@ class Tabled(Operation, frozen=True):
     Attributes:
         preserves: whether keys stay where they are.
         gathers: the function takes the rows of all partitions of the one parent, even of none.
+        shared: so many of the last parents have one partition, which goes to all.
     """
 
     takes_tables: ClassVar[bool] = True
     function: Function
     preserves: bool = False
     gathers: bool = False
+    shared: int = 0
 
     def partitions(self, parents: Sequence[RDD[Any]]) -> int:
         return 1 if self.gathers else parents[0].num_partitions
@@ -315,7 +317,8 @@ class Tabled(Operation, frozen=True):
     def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
         if self.gathers:
             return [(0, i) for i in range(parents[0].num_partitions)]
-        return [(i, split) for i in range(len(parents))]
+        own = len(parents) - self.shared
+        return [(i, split if i < own else 0) for i in range(len(parents))]
 
     def compute(self, split: int, inputs: list[Data]) -> Tables:
         parts = [together(inputs)] if self.gathers else inputs

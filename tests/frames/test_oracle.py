@@ -96,7 +96,7 @@ def written(names: list[str], keyed: bool) -> str:
     return f"SELECT k, {items} FROM this GROUP BY k" if keyed else f"SELECT {items} FROM this"
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(calls, st.booleans(), batches, windows, st.integers(1, 3))
 def test_windows_are_as_one_query_over_their_rows(
     names: list[str], keyed: bool, given_batches: list[list[Any]], window: Window, slots: int
