@@ -5,8 +5,12 @@ DuckDB is imported when it is first needed: by workers and by whoever asks, neve
 
 from __future__ import annotations
 
+import atexit
 import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,7 +38,39 @@ def closed(**settings: Any) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config=CLOSED | settings)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET GLOBAL lock_configuration = true")
+    atexit.register(_close, ref(connection))  # one with functions complains if it is left open
     return connection
+
+
+def _close(connection: ref[duckdb.DuckDBPyConnection]) -> None:
+    if (found := connection()) is not None:
+        found.close()
+
+
+def create_function(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    function: Callable[..., Any],
+    parameters: Sequence[str],
+    returns: str,
+    vectorized: bool,
+) -> None:
+    """Have SQL call a Python function, in place of the one that has the name.
+
+    Args:
+        connection: whose SQL.
+        name: what it is called there.
+        function: takes values, or Arrow arrays if it is ``vectorized``.
+        parameters, returns: their SQL types.
+        vectorized: whether it is called with arrays.
+    """
+    import duckdb
+
+    with suppress(duckdb.Error):
+        connection.remove_function(name)
+    kind: Any = "arrow" if vectorized else "native"
+    types: Any = [duckdb.sqltype(parameter) for parameter in parameters]
+    connection.create_function(name, function, types, duckdb.sqltype(returns), type=kind)
 
 
 def quoted(name: str) -> str:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Shapes = Mapping[str, Columns]
 """The columns of tables, by the tables' names."""
 
-_lock = Lock()
+lock = Lock()
+"""Held while the database is used."""
 
 
 def columns_of(sql: str, tables: Shapes, above: int = 0) -> Columns:
@@ -38,7 +39,7 @@ def columns_of(sql: str, tables: Shapes, above: int = 0) -> Columns:
     """
     import duckdb
 
-    with _lock:
+    with lock:
         connection = database()
         try:
             for name, columns in tables.items():

@@ -7,7 +7,8 @@ from typing import Any
 
 from livebatch.closures import Builtin, builtin
 from livebatch.frames import run
-from livebatch.frames.frame import Frame, Source, given
+from livebatch.frames.frame import Frame, Source, given, queried
+from livebatch.frames.functions import calling
 from livebatch.frames.plan import Plan
 from livebatch.interval import Millis
 from livebatch.rdd import RDD
@@ -59,7 +60,7 @@ def states_of(source: Source, plan: Plan, label: str, columns: Columns, finish: 
         finish: whether states are finished too, or only merged.
     """
     frame = source.frame
-    partial = builtin(run.queried, plan.partial, frame.columns, given(source.statics))
+    partial = queried(plan.partial, frame.columns, source.statics)
     after = merging(source, plan, plan.finish if finish else plan.merge)
     return Exchange([frame], frame.slide, label, columns, partial, after, plan.keys)
 
@@ -67,4 +68,6 @@ def states_of(source: Source, plan: Plan, label: str, columns: Columns, finish: 
 def merging(source: Source, plan: Plan, sql: str) -> Builtin:
     """Return the function that merges states by a query."""
     statics = given(source.statics)
-    return builtin(run.merged, sql, plan.states, plan.partial, source.frame.columns, statics)
+    columns = source.frame.columns
+    merged = builtin(run.merged, sql, plan.states, plan.partial, columns, statics)
+    return calling(f"{plan.partial} UNION ALL {sql}", merged)

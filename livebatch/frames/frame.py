@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from livebatch.closures import Function, builtin
+from livebatch.closures import Builtin, Function, builtin
 from livebatch.errors import DefinitionError
 from livebatch.frames import run
 from livebatch.frames.check import Shapes, columns_of, narrowed
+from livebatch.frames.functions import calling
 from livebatch.frames.plan import within
 from livebatch.interval import Millis
 from livebatch.rdd import RDD
@@ -144,6 +145,11 @@ def given(statics: Statics) -> run.Statics:
     return [(name, static.function) for name, static in statics.items()]
 
 
+def queried(sql: str, columns: Columns, statics: Statics) -> Builtin:
+    """Return the task's function that carries out a query over rows with these columns."""
+    return calling(sql, builtin(run.queried, sql, columns, given(statics)))
+
+
 def source_of(frame: Frame, statics: Statics) -> Source:
     """Return what a frame's rows are computed from in the same query as what is made of them.
 
@@ -182,7 +188,7 @@ def query(
     source = source_of(frame, used)
     sql, columns = narrowed(sql, columns)
     whole = within(source.inner, sql)
-    function = builtin(run.queried, whole, source.frame.columns, given(source.statics))
+    function = queried(whole, source.frame.columns, source.statics)
     made = Frame([source.frame], frame.slide, _label(frame, source, label), columns, function)
     made.source = Source(source.frame, whole, source.statics)
     return known(made)
@@ -196,7 +202,7 @@ def gathered(frame: Frame, label: str, sql: str, statics: Statics | None = None)
     """
     used = statics or {}
     sql, columns = narrowed(sql, columns_of(sql, shapes(frame, used)))
-    function = builtin(run.queried, sql, frame.columns, given(used))
+    function = queried(sql, frame.columns, used)
     return known(Frame([frame], frame.slide, label, columns, function, True))
 
 

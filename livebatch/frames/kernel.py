@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from threading import Lock
@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from livebatch import scratch
-from livebatch.duck import closed, quoted
+from livebatch.duck import closed, create_function, quoted
 
 SHARE = 0.5
 """The part of a process's memory that its DuckDB may take; past it, it goes on in files."""
@@ -35,6 +35,7 @@ class Kernel:
         self._connection = closed(**settings)
         self._lock = Lock()
         self._typed: set[str] = set()
+        self._functions: dict[str, str] = {}
 
     def run(self, sql: str, tables: Mapping[str, Any]) -> pa.Table:
         """Return the result of a query over tables by their names."""
@@ -56,6 +57,21 @@ class Kernel:
             columns = f"SELECT * FROM ({sql}) LIMIT 0"
             self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {columns}")
         self._typed.add(name)
+
+    def keep_function(
+        self,
+        name: str,
+        key: str,
+        function: Callable[..., Any],
+        parameters: Sequence[str],
+        returns: str,
+        vectorized: bool,
+    ) -> None:
+        """Have SQL call a function, unless it does already; ``key`` tells one from others."""
+        if self._functions.get(name) != key:
+            with self._lock:
+                create_function(self._connection, name, function, parameters, returns, vectorized)
+            self._functions[name] = key
 
     @contextmanager
     def _seeing(self, tables: Mapping[str, Any]) -> Iterator[None]:

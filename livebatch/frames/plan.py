@@ -23,6 +23,7 @@ import pyarrow as pa
 from livebatch.duck import quoted
 from livebatch.errors import QueryError
 from livebatch.frames.check import Shapes, columns_of, narrowed
+from livebatch.frames.functions import give_nulls
 from livebatch.frames.kernel import kernel
 from livebatch.frames.run import THIS
 from livebatch.frames.syntax import (
@@ -374,6 +375,7 @@ def _try_out(plan: Plan, columns: Columns, statics: Shapes) -> Columns:
         InRows: it gives other types than the query.
         duckdb.Error: it cannot.
     """
+    give_nulls()
     schema = arrow_schema(columns)
     empty = {name: arrow_schema(found).empty_table() for name, found in statics.items()}
     nulls = pa.table([pa.nulls(1, kind) for kind in schema.types], schema=schema)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
 
+from livebatch.clock import stopwatch
 from livebatch.closures import ship_value
 from livebatch.duck import quoted
 from livebatch.errors import DefinitionError
 from livebatch.frames import run
 from livebatch.frames.frame import Frame, Static, Statics, check_names, method, query
-from livebatch.schema import arrow_schema, written
+from livebatch.schema import Columns, arrow_schema, written
 
 
 def statics_of(tables: Mapping[str, Any]) -> Statics:
@@ -53,6 +54,33 @@ class Held:
 
     def __call__(self) -> pa.Table:
         return self._table
+
+
+class Reloaded:
+    """A table that each worker loads anew when it has had it for a while."""
+
+    def __init__(self, load: Callable[[], Any], columns: Columns, seconds: float) -> None:
+        self._load, self._columns, self._seconds = load, columns, seconds
+        self._table: pa.Table | None = None
+        self._loaded = 0.0
+
+    def __call__(self) -> pa.Table:
+        if self._table is None or stopwatch() - self._loaded >= self._seconds:
+            names = [name for name, _ in self._columns]
+            table = pa.table(self._load()).select(names)
+            self._table, self._loaded = table.cast(arrow_schema(self._columns)), stopwatch()
+        return self._table
+
+
+def reloaded(load: Callable[[], Any], seconds: float) -> Static:
+    """Return a table that a function of the user's gives, whenever it is old; see
+    `StreamingContext.table`.
+
+    Raises:
+        DefinitionError: it gives no table.
+    """
+    columns = static(load()).columns
+    return Static(columns, ship_value(Reloaded(load, columns, seconds), "the table"))
 
 
 @method
