@@ -23,7 +23,8 @@ from livebatch.frames import run
 from livebatch.frames.check import columns_of
 from livebatch.frames.exchange import states_of
 from livebatch.frames.frame import Frame, Source, known, method, shapes
-from livebatch.frames.plan import Plan, planned, within
+from livebatch.frames.parts import within
+from livebatch.frames.plan import Plan, planned
 from livebatch.frames.select import check
 from livebatch.frames.syntax import expressions
 from livebatch.interval import Duration, Millis, format_millis, to_millis

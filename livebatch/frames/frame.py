@@ -10,7 +10,7 @@ from livebatch.errors import DefinitionError
 from livebatch.frames import run
 from livebatch.frames.check import Shapes, columns_of, narrowed
 from livebatch.frames.functions import calling
-from livebatch.frames.plan import within
+from livebatch.frames.parts import within
 from livebatch.interval import Millis
 from livebatch.rdd import RDD
 from livebatch.rdd.operation import Tabled

@@ -11,7 +11,8 @@ from livebatch.frames import run
 from livebatch.frames.check import columns_of
 from livebatch.frames.exchange import states_of
 from livebatch.frames.frame import Frame, Statics, gathered, known, method, query, shapes, source_of
-from livebatch.frames.plan import Plan, is_linear, planned
+from livebatch.frames.parts import is_linear
+from livebatch.frames.plan import Plan, planned
 from livebatch.frames.select import check
 from livebatch.frames.sliding import window_of_states
 from livebatch.frames.static import statics_of
@@ -136,25 +137,28 @@ def aggregated(frame: Frame, label: str, sql: str, statics: Statics) -> Frame:
     rows = frame if frame.sliding is None else frame.sliding.frame
     source = source_of(rows, statics)
     others = {name: static.columns for name, static in source.statics.items()}
-    plan = planned(sql, rows.columns, others, source.inner, source.frame.columns)
+    about = (sql, rows.columns, others, source.inner, source.frame.columns)
+    plan, reason = planned(*about), ""
+    if isinstance(plan, str):
+        reason, plan = f", since {plan}", planned(*about, rows=True)
     if isinstance(plan, str):
         made = gathered(frame, label, sql, statics)
-        made.notes = (
-            f"{_window(frame)}computed from all rows together, since {plan}\nquery:   {sql}"
-        )
+        made.notes = f"{_window(frame)}computed from all rows together{reason}\nquery:   {sql}"
         return made
     if frame.sliding is None:
         made = known(states_of(source, plan, label, plan.finished, finish=True))
     else:
         made = window_of_states(source, plan, label, frame.sliding)
-    made.notes = f"{_window(frame)}{_HOW[frame.sliding is None]}\n{plan}"
+    made.notes = f"{_window(frame)}{_how(plan, frame)}{reason}\n{plan}"
     return ordered(made, plan)
 
 
-_HOW = {
-    True: "computed by key, from partial states of each partition",
-    False: "incremental: merged from states of batches that slides share",
-}
+def _how(plan: Plan, frame: Frame) -> str:
+    if plan.rows:
+        return f"computed from {'rows' if frame.sliding is None else 'window rows'}, divided by key"
+    if frame.sliding is None:
+        return "computed by key, from partial states of each partition"
+    return "incremental: merged from states of batches that slides share"
 
 
 def ordered(frame: Frame, plan: Plan) -> Frame:

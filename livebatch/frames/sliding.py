@@ -118,14 +118,22 @@ def covering(stream: Stream, start: Millis, end: Millis) -> list[RDD[Any]]:
 
 def window_of_states(source: Source, plan: Plan, label: str, window: Sliding) -> StatesWindow:
     """Return the window whose aggregates are merged from states that its slides share."""
-    merge, finish = merging(source, plan, plan.merge), merging(source, plan, plan.finish)
-    level: Stream = states_of(source, plan, f"states of {label}", (), finish=False)
+    merge = merging(source, plan, plan.merge)
+    what = "rows" if plan.rows else "states"
+    level: Stream = states_of(source, plan, f"{what} of {label}", (), finish=False)
     pane = gcd(window.length, window.slide)
+    if plan.rows:
+        return _on(level, source, plan, label, window)
     if pane > level.slide:
         level = StatesLevel([level], pane, f"states of {format_millis(pane)}", merge)
     while 4 * level.slide <= window.length + pane:  # then one of twice the slide always fits in
         twice = 2 * level.slide
         level = StatesLevel([level], twice, f"states of {format_millis(twice)}", merge)
+    return _on(level, source, plan, label, window)
+
+
+def _on(level: Stream, source: Source, plan: Plan, label: str, window: Sliding) -> StatesWindow:
+    finish = merging(source, plan, plan.finish)
     return known(StatesWindow([level], window.slide, label, plan.finished, finish, window.length))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -52,7 +53,9 @@ def wanted(sql: str, given_rows: Sequence[Any]) -> list[dict[str, Any]]:
 
 @cache
 def database() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config={"threads": 1}).execute("SET GLOBAL TimeZone = 'UTC'")
+    connection = duckdb.connect(config={"threads": 1}).execute("SET GLOBAL TimeZone = 'UTC'")
+    atexit.register(connection.close)
+    return connection
 
 
 def played(

@@ -23,6 +23,8 @@ def test_window_rows(call: str) -> None:
     reason = planned(f"SELECT k, {call} AS v FROM this GROUP BY k", SHAPE, {})
     assert isinstance(reason, str)
     assert reason
+    plan = planned(f"SELECT k, {call} AS v FROM this GROUP BY k", SHAPE, {}, rows=True)
+    assert isinstance(plan, Plan), plan
 
 
 @pytest.mark.parametrize(
@@ -77,4 +79,4 @@ def test_explain_says_which_and_shows_the_queries(capsys: pytest.CaptureFixture[
     assert "partial: SELECT k AS k0, avg(i) EXPORT_STATE AS s0 FROM this GROUP BY k" in said
     assert "merge:   SELECT k0, combine_aggr(s0) AS s0" in said
     assert "finish:  SELECT k0 AS k, s0 AS v" in said
-    assert "window of 30s every 1s, computed from all rows together, since" in said
+    assert "window of 30s every 1s, computed from window rows, divided by key, since" in said
