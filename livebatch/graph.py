@@ -6,7 +6,7 @@ one takes its children along.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -269,6 +269,11 @@ class Graph:
             if rdd is not None:
                 jobs.append(Job(output, time, rdd))
         return jobs
+
+    def took(self, time: Millis, costs: Mapping[str, float], stages: Mapping[str, float]) -> None:
+        """Tell streams what a batch has cost; see `DStream.took`."""
+        for node in self.nodes.values():
+            node.took(time, costs, stages)
 
     def forget_before(self, time: Millis) -> list[RDD[Any]]:
         """Drop and return all batches that no stream remembers at a time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from keyword import iskeyword
@@ -170,6 +170,15 @@ class DStream(Generic[T]):
         if self.cuts_lineage and not any(isinstance(rdd.operation, Stored) for rdd in recent):
             del old[-1:]  # the next batch goes on from it, however long ago it was
         return [self.generated.pop(t) for t in old]
+
+    def took(self, time: Millis, costs: Mapping[str, float], stages: Mapping[str, float]) -> None:
+        """Take note of what a batch has cost, where that decides how later ones are computed.
+
+        Args:
+            time: of the batch.
+            costs: seconds that tasks ran, by the ids of the streams that they computed.
+            stages: the same, by the names of stages.
+        """
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or self.id}>"

@@ -241,6 +241,7 @@ class Engine:
 
     def _settled(self, progress: Progress, job: OutputJob, done: JobDone) -> None:
         self._costs.update(done.costs)
+        self.graph.took(job.time, {id: c.seconds for id, c in done.costs.items()}, done.stages)
         batch = settled_batch(job, done, progress.begin(self.clock), self.clock.now())
         progress.finished(batch, job.rdd)
         self._publish(BatchSettled(batch))

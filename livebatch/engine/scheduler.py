@@ -103,6 +103,7 @@ class JobDone:
         seconds: how long its tasks ran, added up.
         read: how many rows its first stages read.
         costs: what the stages cost, by the streams that they computed.
+        stages: what all stages cost, in seconds, by their names without a time.
     """
 
     job: str
@@ -112,6 +113,7 @@ class JobDone:
     printed: str = ""
     read: int = 0
     costs: Mapping[str, StageCost] = field(default_factory=dict)
+    stages: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -277,7 +279,9 @@ class Scheduler:
                 first = [done for s in needed if not s.stage.parents for done in s.done.values()]
                 read = sum(done.rows for done in first)
                 costs = {id: s.cost for s in needed for id in s.streams}
-                self._commands.append(JobDone(name, result, seconds, bad, printed, read, costs))
+                took = {s.cost.stage: s.cost.seconds for s in needed}
+                done = JobDone(name, result, seconds, bad, printed, read, costs, took)
+                self._commands.append(done)
                 self._drop(name)
 
     def _failed(self, event: Failed) -> None:

@@ -9,12 +9,13 @@ from livebatch.duck import quoted
 from livebatch.errors import DefinitionError, QueryError
 from livebatch.frames import run
 from livebatch.frames.check import columns_of
+from livebatch.frames.chosen import chosen_window
 from livebatch.frames.exchange import states_of
 from livebatch.frames.frame import Frame, Statics, gathered, known, method, query, shapes, source_of
 from livebatch.frames.parts import is_linear
 from livebatch.frames.plan import Plan, planned
 from livebatch.frames.select import check
-from livebatch.frames.sliding import window_of_states
+from livebatch.frames.sliding import highest_level, rows_by_key, states_window
 from livebatch.frames.static import statics_of
 from livebatch.frames.syntax import Node, expressions, is_rowwise, parse
 from livebatch.interval import Duration, format_millis
@@ -138,17 +139,23 @@ def aggregated(frame: Frame, label: str, sql: str, statics: Statics) -> Frame:
     source = source_of(rows, statics)
     others = {name: static.columns for name, static in source.statics.items()}
     about = (sql, rows.columns, others, source.inner, source.frame.columns)
-    plan, reason = planned(*about), ""
-    if isinstance(plan, str):
-        reason, plan = f", since {plan}", planned(*about, rows=True)
+    states, of_rows = planned(*about), planned(*about, rows=True)
+    reason = f", since {states}" if isinstance(states, str) else ""
+    plan = of_rows if isinstance(states, str) else states
     if isinstance(plan, str):
         made = gathered(frame, label, sql, statics)
         made.notes = f"{_window(frame)}computed from all rows together{reason}\nquery:   {sql}"
         return made
     if frame.sliding is None:
         made = known(states_of(source, plan, label, plan.finished, finish=True))
+    elif plan.rows:
+        divided = rows_by_key(source, plan, label)
+        made = states_window(divided, source, plan, label, frame.sliding)
+    elif isinstance(of_rows, str):
+        level = highest_level(source, plan, label, frame.sliding)
+        made = states_window(level, source, plan, label, frame.sliding)
     else:
-        made = window_of_states(source, plan, label, frame.sliding)
+        made = chosen_window(source, plan, of_rows, label, frame.sliding)
     made.notes = f"{_window(frame)}{_how(plan, frame)}{reason}\n{plan}"
     return ordered(made, plan)
 
@@ -158,7 +165,10 @@ def _how(plan: Plan, frame: Frame) -> str:
         return f"computed from {'rows' if frame.sliding is None else 'window rows'}, divided by key"
     if frame.sliding is None:
         return "computed by key, from partial states of each partition"
-    return "incremental: merged from states of batches that slides share"
+    return (
+        "incremental: merged from states of batches that slides share, as long as computing from "
+        "window rows does not cost less"
+    )
 
 
 def ordered(frame: Frame, plan: Plan) -> Frame:

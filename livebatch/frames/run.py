@@ -90,6 +90,12 @@ def marked(sql: str, columns: Columns, before: Data, tops: Data) -> pa.Table:
     return kernel().run(sql, {THIS: pa.concat_tables(tables)})
 
 
+def without_last(count: int, function: Any, *parts: Data) -> pa.Table:
+    """What a function makes of all parts but the last, which are only to be kept."""
+    table: pa.Table = function(*parts[:-count])
+    return table
+
+
 def divided(keys: str, count: int, rows: Data) -> list[pa.Table]:
     """Tables for so many partitions, by the hash of some columns, as SQL lists them."""
     table = pa.concat_tables(rows.tables)  # type: ignore[union-attr]

@@ -41,7 +41,7 @@ class RowsWindow(Frame):
 
     def compute(self, time: Millis) -> RDD[Any]:
         batches = batches_of(self.parents[0], time - self.lookback, time)
-        return RDD(Unioned(), batches) if batches else _nothing(self.parents[0])
+        return RDD(Unioned(), batches) if batches else nothing(self.parents[0])
 
 
 class StatesLevel(DStream[Any]):
@@ -88,11 +88,12 @@ class StatesWindow(Frame):
         parent = self.parents[0]
         batches = covering(parent, time - self.length, time)
         if not batches:
-            return RDD(Tabled(self.function, gathers=True), [_nothing(parent)])
+            return RDD(Tabled(self.function, gathers=True), [nothing(parent)])
         return RDD(Tabled(self.function, True), batches)
 
 
-def _nothing(stream: Stream) -> RDD[Any]:
+def nothing(stream: Stream) -> RDD[Any]:
+    """Return a batch without rows."""
     return RDD(Stored(()), runner=stream.runner)
 
 
@@ -116,25 +117,28 @@ def covering(stream: Stream, start: Millis, end: Millis) -> list[RDD[Any]]:
     return [*covering(below, start, first), *middle, *covering(below, last, end)]
 
 
-def window_of_states(source: Source, plan: Plan, label: str, window: Sliding) -> StatesWindow:
-    """Return the window whose aggregates are merged from states that its slides share."""
+def states_window(level: Stream, source: Source, plan: Plan, label: str, window: Sliding) -> Frame:
+    """Return the window over states, or over rows that take their place."""
+    finish = merging(source, plan, plan.finish)
+    return known(StatesWindow([level], window.slide, label, plan.finished, finish, window.length))
+
+
+def rows_by_key(source: Source, plan: Plan, label: str) -> Stream:
+    """Return the rows of each batch, divided by key."""
+    return states_of(source, plan, f"rows of {label}", (), finish=False)
+
+
+def highest_level(source: Source, plan: Plan, label: str, window: Sliding) -> Stream:
+    """Return the highest level of states that is of use to a window; it knows those below."""
     merge = merging(source, plan, plan.merge)
-    what = "rows" if plan.rows else "states"
-    level: Stream = states_of(source, plan, f"{what} of {label}", (), finish=False)
+    level: Stream = states_of(source, plan, f"states of {label}", (), finish=False)
     pane = gcd(window.length, window.slide)
-    if plan.rows:
-        return _on(level, source, plan, label, window)
     if pane > level.slide:
         level = StatesLevel([level], pane, f"states of {format_millis(pane)}", merge)
     while 4 * level.slide <= window.length + pane:  # then one of twice the slide always fits in
         twice = 2 * level.slide
         level = StatesLevel([level], twice, f"states of {format_millis(twice)}", merge)
-    return _on(level, source, plan, label, window)
-
-
-def _on(level: Stream, source: Source, plan: Plan, label: str, window: Sliding) -> StatesWindow:
-    finish = merging(source, plan, plan.finish)
-    return known(StatesWindow([level], window.slide, label, plan.finished, finish, window.length))
+    return level
 
 
 @method
