@@ -279,7 +279,7 @@ class Scheduler:
                 first = [done for s in needed if not s.stage.parents for done in s.done.values()]
                 read = sum(done.rows for done in first)
                 costs = {id: s.cost for s in needed for id in s.streams}
-                took = {s.cost.stage: s.cost.seconds for s in needed}
+                took = {s.cost.stage: s.cost.seconds for s in needed if s.done}
                 done = JobDone(name, result, seconds, bad, printed, read, costs, took)
                 self._commands.append(done)
                 self._drop(name)

@@ -74,8 +74,14 @@ class Choice:
         """Return the way in which a batch was computed, if its cost is not known yet."""
         return self._used.get(time)
 
-    def took(self, time: Millis, seconds: float) -> None:
-        """Take note of what a batch has cost."""
+    def took(self, time: Millis, seconds: float, other: float = 0.0) -> None:
+        """Take note of what a batch has cost.
+
+        Args:
+            time: of the batch.
+            seconds: what it cost.
+            other: what the inputs of the other way alone have cost.
+        """
         way = self._used.pop(time, None)
         if way is None:
             return
@@ -83,9 +89,14 @@ class Choice:
         if time == self._tried:
             if seconds < BETTER * self._cost[self.using]:
                 self.using = way
-            self._both_since = self._tried = None
-            self._next = time + self._wait * self.length
-            self._wait *= 2
+            self._end_trial(time)
+        elif self._both_since is not None and other >= BETTER * seconds:
+            self._end_trial(time)  # the other way cannot win
+
+    def _end_trial(self, time: Millis) -> None:
+        self._both_since = self._tried = None
+        self._next = time + self._wait * self.length
+        self._wait *= 2
 
     def forget_before(self, time: Millis) -> None:
         """Forget batches that will not be told of any more, such as those that failed."""

@@ -71,10 +71,11 @@ class ChosenWindow(Frame):
         """Take note of what a batch has cost: itself, and its share of its inputs."""
         self.spent.update(stages)
         if self.id in costs and (way := self.choice.way_of(time)) is not None:
-            self.choice.took(time, costs[self.id] + self._inputs(self.parents[way]))
+            own, other = (self._inputs(self.parents[i]) for i in (way, 1 - way))
+            self.choice.took(time, costs[self.id] + own, other)
 
     def _inputs(self, stream: DStream[Any]) -> float:
-        """Return what a slide's share of the inputs of a way costs."""
+        """Return what a slide's share of the inputs of a way has cost, when it was last kept."""
         own = sum(self.spent.get(f"{stream.id}.{stage}", 0.0) for stage in ("map", "keep"))
         below = self._inputs(stream.parents[0]) if isinstance(stream, StatesLevel) else 0.0
         return own * self.slide / stream.slide + below

@@ -70,6 +70,17 @@ def test_the_cheaper_way_is_found_and_kept() -> None:
     assert run((1, 5), 80).count(1) == 1
 
 
+def test_a_way_whose_inputs_cost_too_much_is_not_even_tried() -> None:
+    chosen = Choice(10, 1)
+    kept = []
+    for time in range(1, 40):
+        way, ways = chosen.ways_at(time)
+        kept.append(len(ways))
+        chosen.took(time, 1.0, 2.0 if len(ways) == 2 else 0.0)
+        assert way == 0
+    assert sum(kept) == 40
+
+
 def test_trials_become_rare() -> None:
     assert run((1, 5), 5_000).count(1) < 10
 
