@@ -1,4 +1,4 @@
-"""Frames through workers and blocks, beside DuckDB at once and a loop of Polars (if it is there)."""
+"""Frames through workers and blocks, beside DuckDB at once and, if there, a loop of Polars."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from benchmarks.measure import Measure
 from livebatch.testing import ManualContext, collected, local_executor
 
-BATCHES, LINES, WORDS, VOCABULARY, WINDOW = 20, 25_000, 16, 100_000, 10
+BATCHES, LINES, WORDS, VOCABULARY, WINDOW = 40, 50_000, 16, 100_000, 30
 KEYS, SMALL, SMALL_BATCHES, ROUNDS = 100_000, 1_000, 60, 3
 SPLIT = "SELECT unnest(string_split(line, ' ')) AS word FROM"
 GREP = "line LIKE '%w99 %'"

@@ -41,8 +41,10 @@ class Exchange(Frame):
 
     def compute(self, time: Millis) -> RDD[Any] | None:
         rows = self.parents[0].rdd_at(time)
-        if rows is None:
-            return None
+        return None if rows is None else self.divided(rows)
+
+    def divided(self, rows: RDD[Any]) -> RDD[Any]:
+        """Return what becomes of the rows of a batch."""
         count = rows.parallelism if self.keys else 1
         divide = builtin(run.divided, self.keys, count)
         by = Partitioner(count, divide)

@@ -15,7 +15,7 @@ from livebatch.frames.frame import Frame, Statics, gathered, known, method, quer
 from livebatch.frames.parts import is_linear
 from livebatch.frames.plan import Plan, planned
 from livebatch.frames.select import check
-from livebatch.frames.sliding import highest_level, rows_by_key, states_window
+from livebatch.frames.sliding import highest_level, rows_by_key, slid_window, states_window
 from livebatch.frames.static import statics_of
 from livebatch.frames.syntax import Node, expressions, is_rowwise, parse
 from livebatch.interval import Duration, format_millis
@@ -148,6 +148,8 @@ def aggregated(frame: Frame, label: str, sql: str, statics: Statics) -> Frame:
         return made
     if frame.sliding is None:
         made = known(states_of(source, plan, label, plan.finished, finish=True))
+    elif plan.slide:
+        made = slid_window(source, plan, label, frame.sliding)
     elif plan.rows:
         divided = rows_by_key(source, plan, label)
         made = states_window(divided, source, plan, label, frame.sliding)
@@ -165,6 +167,8 @@ def _how(plan: Plan, frame: Frame) -> str:
         return f"computed from {'rows' if frame.sliding is None else 'window rows'}, divided by key"
     if frame.sliding is None:
         return "computed by key, from partial states of each partition"
+    if plan.slide:
+        return "incremental: batches that enter the window are added, those that leave taken off"
     return (
         "incremental: merged from states of batches that slides share, as long as computing from "
         "window rows does not cost less"

@@ -33,6 +33,7 @@ from livebatch.frames.functions import give_nulls
 from livebatch.frames.kernel import kernel
 from livebatch.frames.parts import (
     CONSTANT,
+    COUNTS,
     InRows,
     aliased,
     check_call,
@@ -45,7 +46,7 @@ from livebatch.frames.parts import (
     within,
     written_expression,
 )
-from livebatch.frames.run import ALL, THIS
+from livebatch.frames.run import ALL, GONE, THIS
 from livebatch.frames.syntax import (
     Node,
     column,
@@ -71,6 +72,9 @@ class Plan:
         keys: what states are divided by, as SQL lists it; empty if there is one group.
         states: name of an empty table that keeps the types of the states.
         rows: whether rows take the place of states.
+        slide: for counts, which are exact: adds states of ``this`` and takes off those of ``gone``,
+            and keeps the keys that are left; empty if there are other aggregates.
+        slid: finishes what that gives; it has each key once.
         last: orders and cuts off what the partitions have given; empty if nothing is to be done.
         finished: the columns that ``finish`` gives; those that ``last`` orders by are besides.
     """
@@ -83,12 +87,18 @@ class Plan:
     keys: str
     states: str
     rows: bool
+    slide: str = ""
+    slid: str = ""
     last: str = ""
     finished: Columns = ()
 
     def __str__(self) -> str:
-        merge = [] if self.rows else [("merge", self.merge)]
-        steps = [("partial", self.partial), *merge, ("finish", self.finish)]
+        steps = [("partial", self.partial)]
+        if self.slide:
+            steps += [("merge", self.merge), ("slide", self.slide), ("finish", self.slid)]
+        else:
+            steps += [] if self.rows else [("merge", self.merge)]
+            steps.append(("finish", self.finish))
         if self.last:
             steps.append(("last", self.last))
         return "\n".join(f"{name + ':':9}{sql}" for name, sql in steps)
@@ -161,14 +171,35 @@ class _Planner:
         orders = [self._ordered(order, items) for order in orders_of(self.select)]
         if not self.calls and not self.keys:
             raise InRows("it has no aggregates")
+        counts = self._counts()
         types = dict(columns_of(self._partial(), self.tables))
         partial = within(self.inner, self._partial())
         states = f"states_{hashlib.blake2b(partial.encode(), digest_size=8).hexdigest()}"
         merge, final = self._merges(types, states)
-        finish, last = finishing(final, items, having, orders, limit_of(self.select), columns)
-        finish, columns = narrowed(finish, columns)
-        keys = ", ".join(self._key_names())
-        return Plan(self.sql, columns, partial, merge, finish, keys, states, self.rows, last)
+        limit = limit_of(self.select)
+        finish, last = finishing(final, items, having, orders, limit, columns)
+        slid, _ = finishing(ALL, items, having, orders, limit, columns)
+        (finish, narrow), (slid, _) = narrowed(finish, columns), narrowed(slid, columns)
+        keys, slide = ", ".join(self._key_names()), self._slide() if counts else ""
+        return Plan(self.sql, narrow, partial, merge, finish, keys, states, self.rows,
+                    slide, slid if counts else "", last)  # fmt: skip
+
+    def _counts(self) -> bool:
+        """Return whether all aggregates are counts by key; the last is one of rows then."""
+        if not self.keys or any(call["function_name"].lower() not in COUNTS for call in self.calls):
+            return False
+        self.calls += parse("SELECT count(*)")["select_list"]  # tells which keys are left
+        return True
+
+    def _slide(self) -> str:
+        keys, states = self._key_names(), [f"s{i}" for i in range(len(self.calls))]
+        gone = ", ".join([*keys, *(f"-{state} AS {state}" for state in states)])
+        sums = [f"CAST(sum({state}) AS BIGINT) AS {state}" for state in states]
+        signed = f"SELECT * FROM {THIS} UNION ALL SELECT {gone} FROM {GONE}"
+        return (
+            f"SELECT {', '.join([*keys, *sums])} FROM ({signed}) GROUP BY {', '.join(keys)} "
+            f"HAVING sum({states[-1]}) > 0"
+        )
 
     def _merges(self, types: dict[str, str], states: str) -> tuple[str, str]:
         """Return the queries that merge states, and that also finish each of them.
@@ -277,6 +308,9 @@ class _RowsPlanner(_Planner):
     """Has what aggregates need of each row take the place of states."""
 
     rows = True
+
+    def _counts(self) -> bool:
+        return False
 
     def _check(self, call: Node) -> None:
         """Any aggregate will do."""

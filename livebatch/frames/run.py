@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from livebatch.block import Tables
 from livebatch.closures import Function, load
 from livebatch.frames.kernel import kernel
-from livebatch.rdd.operation import Data
+from livebatch.rdd.operation import Data, together
 from livebatch.schema import Columns, arrow_schema
 
 THIS = "this"
@@ -23,6 +23,9 @@ THIS = "this"
 
 ALL = f"SELECT * FROM {THIS}"
 """The query that leaves rows as they are."""
+
+GONE = "gone"
+"""What the states are called that leave a window."""
 
 MARKS = "marks"
 """What the table is called by which rows are found to be late."""
@@ -88,6 +91,13 @@ def marked(sql: str, columns: Columns, before: Data, tops: Data) -> pa.Table:
     """The latest times of those known before and of a batch's."""
     tables = [table_of(part, columns) for part in (before, tops)]
     return kernel().run(sql, {THIS: pa.concat_tables(tables)})
+
+
+def slid(sql: str, left: int, before: Data, *parts: Data) -> pa.Table:
+    """The states of a window that moves on: ``left`` parts leave, the others enter."""
+    gone, this = together(parts[:left]), together([before, *parts[left:]])
+    tables = [pa.concat_tables(rows.tables) for rows in (this, gone)]  # type: ignore[union-attr]
+    return kernel().run(sql, {THIS: tables[0], GONE: tables[1]})
 
 
 def without_last(count: int, function: Any, *parts: Data) -> pa.Table:

@@ -13,7 +13,7 @@ from typing import Any
 
 from livebatch.closures import Function, builtin
 from livebatch.frames import run
-from livebatch.frames.exchange import merging, states_of
+from livebatch.frames.exchange import Exchange, merging, states_of
 from livebatch.frames.frame import Frame, Sliding, Source, known, method
 from livebatch.frames.plan import Plan
 from livebatch.interval import Duration, Interval, Millis, check_multiple, format_millis, to_millis
@@ -92,6 +92,46 @@ class StatesWindow(Frame):
         return RDD(Tabled(self.function, True), batches)
 
 
+class SlidStates(DStream[Any]):
+    """The states of the last ``window`` milliseconds: those from a slide before, with what has
+    entered the window added and what has left it taken off."""
+
+    cuts_lineage = True
+
+    def __init__(
+        self,
+        parents: Sequence[Stream],
+        slide: Millis,
+        label: str,
+        window: Millis,
+        merge: Function,
+        step: str,
+    ) -> None:
+        super().__init__(parents, slide, label, window, merge, step)
+        self.label, self.length, self.merge, self.step = label, window, merge, step
+        self.lookback = window + slide
+        parents[0].persisted = True
+
+    def compute(self, time: Millis) -> RDD[Any]:
+        parent, earlier, begin = self.parents[0], time - self.slide, time - self.length
+        before = self.generated.get(earlier)
+        if before is None:
+            return self._merged(batches_of(parent, begin, time))
+        left = batches_of(parent, earlier - self.length, min(earlier, begin))
+        entered = batches_of(parent, max(earlier, begin), time)
+        if not left:
+            return self._merged([before, *entered])
+        step = builtin(run.slid, self.step, len(left))
+        return RDD(Tabled(step, True), [before, *left, *entered])
+
+    def _merged(self, batches: list[RDD[Any]]) -> RDD[Any]:
+        if batches:
+            return RDD(Tabled(self.merge, True), batches)
+        level = self.parents[0]
+        assert isinstance(level, Exchange)
+        return level.divided(nothing(level.parents[0]))
+
+
 def nothing(stream: Stream) -> RDD[Any]:
     """Return a batch without rows."""
     return RDD(Stored(()), runner=stream.runner)
@@ -121,6 +161,14 @@ def states_window(level: Stream, source: Source, plan: Plan, label: str, window:
     """Return the window over states, or over rows that take their place."""
     finish = merging(source, plan, plan.finish)
     return known(StatesWindow([level], window.slide, label, plan.finished, finish, window.length))
+
+
+def slid_window(source: Source, plan: Plan, label: str, window: Sliding) -> Frame:
+    """Return the window of counts, which what leaves it is taken off."""
+    level = states_of(source, plan, f"counts of {label}", (), finish=False)
+    slide, merge = window.slide, merging(source, plan, plan.merge)
+    counts = SlidStates([level], slide, f"slid {label}", window.length, merge, plan.slide)
+    return known(Frame([counts], slide, label, plan.finished, merging(source, plan, plan.slid)))
 
 
 def rows_by_key(source: Source, plan: Plan, label: str) -> Stream:

@@ -99,3 +99,18 @@ def test_a_trial_that_failed_is_tried_again() -> None:
             chosen.took(time, 5.0)
         chosen.forget_before(time - 2)
     assert ways.count(1) >= 2
+
+
+@pytest.mark.parametrize(("length", "slide"), [(4, 1), (6, 2), (2, 3), (1, 1)])
+def test_counts_are_added_and_taken_off(play: Play, length: int, slide: int) -> None:
+    def build(frame: Any) -> Any:
+        made = frame.window(length, slide).group_by("k").agg("count(n) FILTER (n > 3) AS c")
+        assert "taken off" in made.notes
+        return made
+
+    found = play(build, COLUMNS, BATCHES)
+    for i, batch in enumerate(found):
+        at = (i + 1) * slide
+        rows = [row for part in BATCHES[max(0, at - length) : at] for row in part]
+        keys = {k: sum(n > 3 for key, n in rows if key == k) for k, _ in rows}
+        assert {row["k"]: row["c"] for row in batch} == keys
