@@ -1,8 +1,9 @@
 """Frames: streams of Arrow tables with known columns, computed by DuckDB in the workers.
 
-``frame`` is the stream itself; ``select``, ``grouped``, ``sliding``, ``event_time``, ``static``,
-``convert`` and ``statement`` are what can be done with it. ``check``, ``syntax`` and ``plan`` are
-for where a frame is written; ``run``, ``framed`` and ``kernel`` for the tasks.
+``frame`` is the stream itself; ``select``, ``grouped``, ``sliding``, ``chosen``, ``event_time``,
+``static``, ``functions``, ``convert`` and ``statement`` are what can be done with it. ``check``,
+``syntax``, ``plan`` and ``parts`` are for where a frame is written; ``exchange``, ``run``,
+``framed`` and ``kernel`` for the tasks.
 """
 
 from __future__ import annotations

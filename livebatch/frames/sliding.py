@@ -34,7 +34,11 @@ class RowsWindow(Frame):
         super().__init__(parents, slide, label, columns, builtin(run.whole, columns))
         self.params = (label, columns, window)
         self.lookback = window
-        parents[0].persisted = True
+
+    def started(self, zero: Millis, start: Millis) -> None:
+        super().started(zero, start)
+        # Not before: what is made of a window often does without its rows.
+        self.parents[0].persisted = True
 
     def check_parent(self, slide: Millis, name: str) -> None:
         check_durations(self.lookback, self.slide, slide, f"{name} is used by a stream whose")
@@ -164,7 +168,7 @@ def states_window(level: Stream, source: Source, plan: Plan, label: str, window:
 
 
 def slid_window(source: Source, plan: Plan, label: str, window: Sliding) -> Frame:
-    """Return the window of counts, which what leaves it is taken off."""
+    """Return the window of counts, of which what leaves it is taken off."""
     level = states_of(source, plan, f"counts of {label}", (), finish=False)
     slide, merge = window.slide, merging(source, plan, plan.merge)
     counts = SlidStates([level], slide, f"slid {label}", window.length, merge, plan.slide)

@@ -82,6 +82,18 @@ def test_windows_of_aggregates(play: Play) -> None:
     ]
 
 
+def test_rows_of_windows_are_kept_only_where_they_are_needed() -> None:
+    for build, kept in [
+        (lambda f: f.window("2s").group_by("k").agg(n="sum(n)"), False),
+        (lambda f: f.window("2s").order_by("n"), True),
+    ]:
+        with ManualContext("1s") as ssc:
+            frame = ssc.queue_stream(BATCHES).to_frame(COLUMNS)
+            collected(build(frame))
+            ssc.start()
+            assert ssc.stepped.engine.graph.nodes[frame.id].persisted == kept
+
+
 def test_windows_that_are_filtered_are_windows_of_what_is_filtered(play: Play) -> None:
     found = play(
         lambda f: f.window("4s").filter("n > 1").agg(rows="count(*)", k="count(DISTINCT k)"),
