@@ -331,6 +331,11 @@ class Graph:
                 jobs.append(Job(output, time, rdd))
         return jobs
 
+    def took(self, time: Millis, costs: Mapping[str, float], stages: Mapping[str, float]) -> None:
+        """Tell streams what a batch has cost; see `DStream.took`."""
+        for node in self.nodes.values():
+            node.took(time, costs, stages)
+
     def forget_before(self, time: Millis) -> list[RDD[Any]]:
         """Drop and return all batches that no stream remembers at a time."""
         retained = {self.stream_of(o).id: o.retain for o in self.outputs.values() if o.retain}

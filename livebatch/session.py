@@ -11,6 +11,9 @@ from math import inf
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, overload
 
+import msgspec
+
+import livebatch.frames
 import livebatch.operators  # noqa: F401  (streams get their methods)
 from livebatch.batchrun import BatchRuns
 from livebatch.client import ClientRunner, Connection, Subscription
@@ -18,6 +21,7 @@ from livebatch.closures import Function, goes_to_driver
 from livebatch.errors import ClosureError, DefinitionError
 from livebatch.events import Batch, BatchFailed, EngineStatus, Event
 from livebatch.failure import Failure, describe
+from livebatch.frames import StreamingDataFrame
 from livebatch.graph import Output, records
 from livebatch.indriver import DriverContext
 from livebatch.interval import Duration, Millis, to_millis
@@ -27,6 +31,7 @@ from livebatch.operators.refreshed import Refreshed
 from livebatch.operators.transform import Transformed, on_list
 from livebatch.questions import Questions
 from livebatch.rdd import RDD
+from livebatch.schema import Columns, arrow_schema
 from livebatch.stream import DStream, check_count, check_name, lift, same_slide
 from livebatch.wire import (
     Define,
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
 RETAIN: Millis = 600_000
 PRINTED: Millis = 60_000
 FAILURES = 100
+_COLUMNS = "columns"
 
 
 class StreamingContext(Life, BatchRuns, Questions):
@@ -122,6 +128,9 @@ class StreamingContext(Life, BatchRuns, Questions):
         for found in status.streams:
             stream: DStream[Any] = DStream((), found.slide)
             stream.name, stream.context = found.name, context
+            if _COLUMNS in found.notes:
+                columns = msgspec.json.decode(found.notes[_COLUMNS], type=Columns)
+                stream.schema = arrow_schema(columns)
             context.streams[found.name] = stream
         return context
 
@@ -223,7 +232,10 @@ class StreamingContext(Life, BatchRuns, Questions):
         if stream.name not in (None, name):  # a second name is a stream of its own
             stream = lift(stream, "union")
         kept = RETAIN if retain is None else to_millis(retain, "retain")
-        output = Output(self._new_id(), stream.id, None, kept, name, name, notes or {})
+        said = dict(notes or {})
+        if isinstance(stream, StreamingDataFrame):
+            said[_COLUMNS] = msgspec.json.encode(stream.columns).decode()
+        output = Output(self._new_id(), stream.id, None, kept, name, name, said)
         self._define(stream, output)
         stream.name = name
         self.streams[name] = stream

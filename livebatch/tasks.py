@@ -11,7 +11,7 @@ from livebatch.block import BlockRef
 from livebatch.closures import Function
 from livebatch.events import BadRecords, Message
 from livebatch.failure import Failure
-from livebatch.rdd.operation import AnyOperation, Shuffled
+from livebatch.rdd.operation import AnyOperation, Exchanged, Shuffled
 from livebatch.taskcontext import Attempt
 
 
@@ -27,7 +27,7 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
 class Divide(msgspec.Struct, frozen=True, tag=True):
     """Write the rows for the partitions of a shuffle."""
 
-    shuffle: Shuffled
+    shuffle: Shuffled | Exchanged
 
 
 class Keep(msgspec.Struct, frozen=True, tag=True):

@@ -42,6 +42,7 @@ def test_the_public_names() -> None:
         "Tagged",
         "StreamingListener",
         "TaskContext",
+        "StreamingDataFrame",
         "__version__",
         "connect",
         "dashboard",

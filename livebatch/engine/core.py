@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-import livebatch.operators  # noqa: F401  (the kinds of streams)
+import livebatch.frames
+import livebatch.operators  # noqa: F401
 from livebatch.block import BlockRef
 from livebatch.clock import Clock
 from livebatch.closures import digests
@@ -266,6 +267,7 @@ class Engine:
 
     def _settled(self, progress: Progress, job: OutputJob, done: JobDone) -> None:
         self._costs.update(done.costs)
+        self.graph.took(job.time, {id: c.seconds for id, c in done.costs.items()}, done.stages)
         self._batches.made(job, done.costs)
         begun = self._batches.work_begins(progress, job)
         batch = settled_batch(job, done, begun, self.clock.now())

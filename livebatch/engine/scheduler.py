@@ -106,6 +106,7 @@ class JobDone:
         read: how many rows its first stages read.
         costs: what the stages cost, by the streams that they computed.
         faults: what each stage left out, if any did.
+        stages: what all stages cost, in seconds, by their names without a time.
     """
 
     job: str
@@ -116,6 +117,7 @@ class JobDone:
     read: int = 0
     costs: Mapping[str, StageCost] = field(default_factory=dict)
     faults: tuple[StageFaults, ...] = ()
+    stages: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -290,8 +292,9 @@ class Scheduler:
                 read = sum(done.rows for done in first)
                 costs = {id: s.cost for s in needed for id in s.streams}
                 faults = tuple(f for s in needed if (f := s.faults).bad) if bad else ()
+                took = {s.cost.stage: s.cost.seconds for s in needed if s.done}
                 self._commands.append(
-                    JobDone(name, result, seconds, bad, printed, read, costs, faults)
+                    JobDone(name, result, seconds, bad, printed, read, costs, faults, took)
                 )
                 self._drop(name)
 
