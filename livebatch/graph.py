@@ -246,7 +246,7 @@ class Graph:
     def _settle_memory(self) -> None:
         """Have each stream remember what those that are there now need, and no more."""
         for node in self.nodes.values():
-            node.remember = node.slide
+            node.remember = max(node.slide, self.least)
         for node in self.nodes.values():
             node.started(node.zero, node.start)
 
