@@ -48,12 +48,14 @@ def feed_all(times=1):
     return [feed(kind, times) for kind in TABLES]
 
 def stream(rounds):
+    global streaming
     def run():
         tick = threading.Event()
         for _ in range(rounds):
             feed_all()
             tick.wait(0.03)
-    threading.Thread(target=run, daemon=True).start()
+    streaming = threading.Thread(target=run, daemon=True)
+    streaming.start()
 
 boxes = [show(kind, kind) for kind in TABLES]
 """
@@ -347,9 +349,10 @@ def test_three_hundred_frames_leave_nothing_behind(notebook: Notebook) -> None:
     frames = {kind: notebook.view(kind)["frames"] for kind in KINDS}
     notebook.ask("stream(400)")
     for kind in KINDS:
-        notebook.wait("window.__livebatch.views[arg[0]].frames > arg[1]", [kind, frames[kind] + 80])
+        notebook.wait("window.__livebatch.views[arg[0]].frames > arg[1]", [kind, frames[kind] + 35])
+    notebook.ask("streaming.join()")
     for kind in KINDS:
-        notebook.wait_for_frames(kind, 1)
+        feed(notebook, kind)
     assert nodes(notebook) == before
     assert all(notebook.view(kind)["gaps"] == 0 for kind in KINDS)
 
