@@ -95,7 +95,7 @@ class Dataset(Generic[T]):
     def batch_time(self) -> Millis | None:
         """The time of the batch it is, milliseconds since 1970 UTC; None: it is none."""
         _, at, time = self.id.rpartition("@")
-        return int(time) if at else None
+        return int(time.partition(".")[0]) if at else None  # a version has a name after it
 
     def become(self, operation: AnyOperation, parents: Sequence[RDD[Any]] = ()) -> None:
         """Take on an equal lineage, such as the blocks it has been computed to."""
