@@ -16,7 +16,6 @@ from livebatch.failure import Failure, render
 from livebatch.inputs import Inputs
 from livebatch.interval import Duration, to_millis
 from livebatch.listener import Relay, StreamingListener
-from livebatch.operators.recent import batch_time
 from livebatch.rdd import RDD
 from livebatch.shared import Remember
 from livebatch.stream import DStream
@@ -237,16 +236,16 @@ class Life(Inputs):
             TimeoutError: there was none in time.
         """
         limit = deadline(None if timeout is None else to_millis(timeout) / 1000)
-        seen = max(map(batch_time, self.settled(stream, limit=1)), default=0)
+        seen = max((rdd.batch_time or 0 for rdd in self.settled(stream, limit=1)), default=0)
         while not limit.passed():
             for rdd in self.settled(stream, after=seen):
                 if wanted(rdd):
                     return rdd
-                seen = batch_time(rdd)
+                seen = rdd.batch_time
             Flag().wait(POLL)
         raise TimeoutError(
-            f"no batch of {stream.name} within {timeout} was as wanted; give it more time, or look "
-            f"at {stream.name}.latest()"
+            f"no batch of {stream.name} was as wanted within {timeout}: give it more time, or see "
+            f"what {stream.name}.latest() has"
         )
 
     def __enter__(self) -> Self:

@@ -79,7 +79,7 @@ def last(self: Stream, duration: Duration) -> RDD[Any]:
         DefinitionError: the duration is none.
     """
     context, length = context_of(self), to_millis(duration)
-    newest = batch_time(_one(self, context.settled(self, limit=1)))
+    newest = _time_of(_one(self, context.settled(self, limit=1)))
     return _together(self, context.settled(self, newest - length, newest))
 
 
@@ -115,9 +115,9 @@ def slice(self: Stream, begin: datetime, end: datetime) -> list[RDD[Any]]:
     """
     first, last_ = from_datetime(begin), from_datetime(end)
     found = context_of(self).settled(self, first - 1, last_)
-    if not found or batch_time(found[0]) - first >= self.slide:
+    if not found or _time_of(found[0]) - first >= self.slide:
         kept = context_of(self).settled(self)
-        since = f"since {to_datetime(batch_time(kept[0])):%H:%M:%S}" if kept else "none"
+        since = f"since {to_datetime(_time_of(kept[0])):%H:%M:%S}" if kept else "none"
         raise NotRunning(f"not all batches from {begin} on are kept: {self.name} has {since}")
     return found
 
@@ -133,6 +133,6 @@ def _together(stream: Stream, found: list[RDD[Any]]) -> RDD[Any]:
     return first.union(*found[1:])
 
 
-def batch_time(rdd: RDD[Any]) -> Millis:
-    """Return the time of a settled batch."""
-    return int(rdd.id.rpartition("@")[2])
+def _time_of(rdd: RDD[Any]) -> Millis:
+    assert rdd.batch_time is not None
+    return rdd.batch_time
