@@ -241,7 +241,7 @@ class Life(Inputs):
             for rdd in self.settled(stream, after=seen):
                 if wanted(rdd):
                     return rdd
-                seen = rdd.batch_time
+                seen = rdd.batch_time or seen
             Flag().wait(POLL)
         raise TimeoutError(
             f"no batch of {stream.name} was as wanted within {timeout}: give it more time, or see "
