@@ -27,7 +27,7 @@ FOUND = {
         overtaken.first()[0] in ("#eclipse", "#cupfinal", "#firstsnow")
         overtaken.values().collect() == sorted(overtaken.values().collect(), reverse=True)
         set(overtaken.keys().collect()) <= set(hashtags.last("5m").collect())
-        variety.await_batch().first()["different hashtags"] >= 10
+        different_people.await_batch().first()["people"] > 10
         dict(highest.collect())[overtaken.first()[0]] > 0
     """,
     "03_spam_join": """
