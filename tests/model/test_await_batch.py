@@ -18,7 +18,7 @@ def test_a_batch_is_waited_for() -> None:
             numbers.map(abs).await_batch()
         ssc.start()
         assert tens.await_batch().count() > 0
-        before = numbers.latest().batch_time
+        before = numbers.await_batch().batch_time
         high = numbers.await_batch(lambda rdd: any(n > 30 for n in rdd.collect()))
         assert max(high.collect()) > 30
         assert high.batch_time > before
