@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from threading import Event as Flag
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from livebatch.client import Subscription
 from livebatch.clock import deadline
@@ -16,11 +16,13 @@ from livebatch.failure import Failure, render
 from livebatch.inputs import Inputs
 from livebatch.interval import Duration, to_millis
 from livebatch.listener import Relay, StreamingListener
+from livebatch.rdd import RDD
 from livebatch.shared import Remember
+from livebatch.stream import DStream
 from livebatch.wire import Pause, Resize, Start, Status, Stop
 
 POLL = 0.02
-"""Seconds between two questions whether streams that are to stop have."""
+"""Seconds between two questions whether what is waited for has happened."""
 
 
 class Life(Inputs):
@@ -30,6 +32,7 @@ class Life(Inputs):
     _failures: deque[Failure]
     _subscriptions: dict[str, list[Subscription]]
     _hang_ups: list[Callable[[], None]]
+    settled: Callable[..., list[RDD[Any]]]
     _gone = False
     _active: ClassVar[Life | None] = None
 
@@ -222,6 +225,28 @@ class Life(Inputs):
             left = limit.left()
             self._ended.wait(0.1 if left is None else min(0.1, left))
         return True
+
+    def await_settled(
+        self, stream: DStream[Any], wanted: Callable[[RDD[Any]], object], timeout: Duration | None
+    ) -> RDD[Any]:
+        """Wait for a batch of a named stream that is wanted; see `DStream.await_batch`.
+
+        Raises:
+            NotRunning: the stream has no name, or has been stopped.
+            TimeoutError: there was none in time.
+        """
+        limit = deadline(None if timeout is None else to_millis(timeout) / 1000)
+        seen = max((rdd.batch_time or 0 for rdd in self.settled(stream, limit=1)), default=0)
+        while not limit.passed():
+            for rdd in self.settled(stream, after=seen):
+                if wanted(rdd):
+                    return rdd
+                seen = rdd.batch_time or seen
+            Flag().wait(POLL)
+        raise TimeoutError(
+            f"no batch of {stream.name} was as wanted within {timeout}: give it more time, or see "
+            f"what {stream.name}.latest() has"
+        )
 
     def __enter__(self) -> Self:
         return self

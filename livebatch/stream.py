@@ -57,6 +57,11 @@ class Context(Protocol):
     ) -> list[RDD[Any]]:
         """Return settled batches of ``(after, until]`` of a named stream, oldest first."""
 
+    def await_settled(
+        self, stream: DStream[Any], wanted: Callable[[RDD[Any]], object], timeout: Duration | None
+    ) -> RDD[Any]:
+        """Wait for a batch of a named stream that is wanted."""
+
 
 class StateLayers(NamedTuple):
     """Where the states of some batches lie.

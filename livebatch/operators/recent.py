@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from livebatch.errors import NotRunning
-from livebatch.interval import Duration, from_datetime, to_datetime, to_millis
+from livebatch.interval import Duration, Millis, from_datetime, to_datetime, to_millis
 from livebatch.rdd import RDD
 from livebatch.stream import DStream, context_of, operator
 
@@ -24,6 +25,33 @@ def latest(self: Stream) -> RDD[Any]:
         NotRunning: no batch has settled yet, or the stream has no name.
     """
     return _one(self, context_of(self).settled(self, limit=1))
+
+
+@operator
+def await_batch(
+    self: Stream,
+    condition: Callable[[RDD[Any]], object] | None = None,
+    timeout: Duration | None = "1m",
+) -> RDD[Any]:
+    """Wait for the next batch to settle for which a condition holds, and return it.
+
+    Args:
+        condition: takes a batch as an RDD; if not given, the batch must have rows. It is asked in
+            this process.
+        timeout: at most so long; None: for ever.
+
+    Example:
+        ``load.await_batch(lambda rdd: rdd.first()["cpu %"] > 90)``
+
+    Raises:
+        NotRunning: the stream has no name, or has been stopped.
+        TimeoutError: there was no such batch in time.
+    """
+    return context_of(self).await_settled(self, condition or _has_rows, timeout)
+
+
+def _has_rows(rdd: RDD[Any]) -> bool:
+    return not rdd.is_empty()
 
 
 @operator
@@ -105,5 +133,6 @@ def _together(stream: Stream, found: list[RDD[Any]]) -> RDD[Any]:
     return first.union(*found[1:])
 
 
-def _time_of(rdd: RDD[Any]) -> int:
-    return int(rdd.id.rpartition("@")[2])
+def _time_of(rdd: RDD[Any]) -> Millis:
+    assert rdd.batch_time is not None
+    return rdd.batch_time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from functools import cached_property
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 _process = secrets.token_hex(4)
 _numbers = count(1)
+_BATCH = re.compile(r"@(\d+)(?!.*@)")
+"""In an id, the time of a batch, which may be followed by what tells several RDDs of it apart."""
 
 
 class JobRunner(Protocol):
@@ -94,8 +97,8 @@ class Dataset(Generic[T]):
     @property
     def batch_time(self) -> Millis | None:
         """The time of the batch it is, milliseconds since 1970 UTC; None: it is none."""
-        time = self.id.rpartition("@")[2]
-        return int(time) if time.isdigit() else None
+        at = _BATCH.search(self.id)
+        return int(at[1]) if at else None
 
     def become(self, operation: AnyOperation, parents: Sequence[RDD[Any]] = ()) -> None:
         """Take on an equal lineage, such as the blocks it has been computed to."""
