@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from livebatch.accumulator import Accumulator, AccumulatorParam
     from livebatch.broadcast import Broadcast
     from livebatch.errors import LivebatchError
+    from livebatch.frames import StreamingDataFrame
     from livebatch.kernel_ext.dashboard import dashboard
     from livebatch.listener import StreamingListener
     from livebatch.operators.mapped import State
@@ -37,6 +38,7 @@ __all__ = [
     "State",
     "StorageLevel",
     "StreamingContext",
+    "StreamingDataFrame",
     "StreamingListener",
     "Tagged",
     "TaskContext",
@@ -57,6 +59,7 @@ _HOMES = {
     "StorageLevel": "storage",
     "StreamingContext": "session",
     "StreamingListener": "listener",
+    "StreamingDataFrame": "frames",
     "Result": "sql",
     "Tagged": "operators.outputs",
     "Session": "operators.sessions",

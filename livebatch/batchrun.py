@@ -84,7 +84,7 @@ class BatchRun:
     def to_arrow(self) -> pa.Table:
         """Return all rows as a table with the columns that `RDD.to_arrow` gives, after the time
         of the batch as ``batch_time``."""
-        from livebatch.sql.columns import conform, from_rows, unified  # takes a moment
+        from livebatch.columns import conform, from_rows, unified  # takes a moment
 
         filled = [(time, from_rows(rows)) for time, rows in self if rows]
         schema = unified(table.schema for _, table in filled).insert(

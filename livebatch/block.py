@@ -178,10 +178,53 @@ def encode_rows(rows: Iterable[Any]) -> Encoded:
 
 def encode_table(table: pa.Table) -> Encoded:
     """Encode an Arrow table as it is."""
+    return Encoded("arrow", table.num_rows, [_written([table])])
+
+
+class Tables(Iterable[Any]):
+    """Rows that lie in Arrow tables: iterated over they are Python objects, but who can work on
+    tables takes those.
+
+    Example:
+        >>> list(Tables([pa.table({"n": [1]}), pa.table({"n": [2]})]))
+        [{'n': 1}, {'n': 2}]
+    """
+
+    def __init__(self, tables: Iterable[pa.Table]) -> None:
+        self.tables = tuple(tables)
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain.from_iterable(chain.from_iterable(map(table_parts, self.tables)))
+
+    def __len__(self) -> int:
+        return sum(table.num_rows for table in self.tables)
+
+
+def encode_tables(rows: Tables) -> Encoded:
+    """Encode rows that lie in tables: as they are, if the tables have one schema."""
+    tables = rows.tables
+    if not tables or any(not _same(table.schema, tables[0].schema) for table in tables):
+        return encode_rows(rows)
+    return Encoded("arrow", len(rows), [_written(tables)])
+
+
+def encode_segments(tables: Sequence[pa.Table]) -> Encoded:
+    """Encode tables as the segments of a map task's output; one without rows takes no space."""
+    chunks = [_written([table]) if table.num_rows else b"" for table in tables]
+    bounds = (0, *accumulate(memoryview(chunk).nbytes for chunk in chunks))
+    return Encoded("arrow", sum(table.num_rows for table in tables), chunks, bounds)
+
+
+def _written(tables: Sequence[pa.Table]) -> pa.Buffer:
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return Encoded("arrow", table.num_rows, [sink.getvalue()])
+    with pa.ipc.new_stream(sink, tables[0].schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+    return sink.getvalue()
+
+
+def _same(schema: pa.Schema, other: pa.Schema) -> bool:
+    return bool(schema.equals(other, check_metadata=True))
 
 
 class Pickled:

@@ -13,13 +13,9 @@ import hashlib
 import inspect
 import logging
 import pickle
-import site
-import sys
-import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from importlib import import_module
-from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, NoReturn, TypeAlias
 
@@ -28,6 +24,7 @@ import msgspec
 
 from livebatch.errors import ClosureError
 from livebatch.lambdas import called
+from livebatch.usermodules import pickle_user_modules_by_value
 
 LARGE = 1_000_000
 """Captured objects whose pickle has more bytes than this are warned about."""
@@ -181,7 +178,7 @@ def pickled(value: Any, name: str) -> bytes:
     Raises:
         ClosureError: it cannot be pickled.
     """
-    _pickle_user_modules_by_value()
+    pickle_user_modules_by_value()
     try:
         return bytes(cloudpickle.dumps(value, protocol=5))
     except Exception as error:
@@ -354,35 +351,6 @@ def _warn_of_large(value: Any, name: str, nbytes: int) -> None:
         " and ".join(map(repr, large)) or "large data",
         nbytes / 1e6,
     )
-
-
-@functools.cache
-def _installed_paths() -> tuple[str, ...]:
-    named = sysconfig.get_paths()
-    paths = [named[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-    paths += [*site.getsitepackages(), site.getusersitepackages(), str(Path(__file__).parent)]
-    return tuple({str(Path(path).resolve()) for path in paths})
-
-
-_seen_modules: set[str] = set()
-
-
-def _pickle_user_modules_by_value() -> None:
-    """Have cloudpickle send modules that are not installed (``helpers.py``) with the functions.
-
-    So workers need not find them, and editing one, reloading it and running the cell again
-    takes effect.
-    """
-    for name, module in sys.modules.copy().items():
-        if name in _seen_modules:
-            continue
-        _seen_modules.add(name)
-        file = getattr(module, "__file__", None)
-        if not file or name == "__main__" or "<" in file:
-            continue
-        known = sys.modules.get(module.__name__) is module
-        if known and not str(Path(file).resolve()).startswith(_installed_paths()):
-            cloudpickle.register_pickle_by_value(module)
 
 
 def revive(value: Any) -> Any:

@@ -43,6 +43,8 @@ def label_of(node: DStream[Any]) -> str:
         ...     label_of(words), label_of(words.map(str.upper)), label_of(words.window("30s"))
         ('queue_stream()', 'map(str.upper)', 'window(30s)')
     """
+    if node.label is not None:
+        return _short(" ".join(node.label.split()))
     if not node.params:  # of an attached client, which knows only the name
         return node.name or type(node).__name__
     if isinstance(node, Input) and node.parents:

@@ -246,7 +246,7 @@ class Graph:
     def _settle_memory(self) -> None:
         """Have each stream remember what those that are there now need, and no more."""
         for node in self.nodes.values():
-            node.remember = node.slide
+            node.remember = max(node.slide, self.least)
         for node in self.nodes.values():
             node.started(node.zero, node.start)
 
@@ -330,6 +330,11 @@ class Graph:
             if rdd is not None:
                 jobs.append(Job(output, time, rdd))
         return jobs
+
+    def took(self, time: Millis, costs: Mapping[str, float], stages: Mapping[str, float]) -> None:
+        """Tell streams what a batch has cost; see `DStream.took`."""
+        for node in self.nodes.values():
+            node.took(time, costs, stages)
 
     def forget_before(self, time: Millis) -> list[RDD[Any]]:
         """Drop and return all batches that no stream remembers at a time."""

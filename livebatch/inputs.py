@@ -13,7 +13,10 @@ import pyarrow as pa
 from livebatch import sources
 from livebatch.checkpoint import make_folder
 from livebatch.closures import builtin, ship_pickle
-from livebatch.interval import Millis
+from livebatch.frames.frame import Static
+from livebatch.frames.functions import register
+from livebatch.frames.static import reloaded
+from livebatch.interval import Duration, Millis, to_millis
 from livebatch.operators.state import given_rows
 from livebatch.rdd import RDD, to_lineage
 from livebatch.rdd.functions import collect_rows
@@ -165,6 +168,58 @@ class Inputs(Variables):
         """
         slices = _slices(list(data), num_slices or self.runner.default_parallelism)
         return RDD(Read(tuple(_rows(part) for part in slices)), runner=self.runner)
+
+    def table(self, load: Callable[[], Any], refresh: Duration) -> Static:
+        """Return a table that does not stream, to be joined to frames, and is loaded anew by
+        workers that have had it for a while.
+
+        A batch that is computed again can see a newer table than the first time.
+
+        Args:
+            load: takes nothing, gives an Arrow table, a data frame or a dict of columns, always
+                with the columns that it has now.
+            refresh: how long a table is used, such as ``"5m"``.
+
+        Raises:
+            DefinitionError: it gives no table, or the duration is none.
+
+        Example:
+            ``requests.join(ssc.table(lambda: pd.read_csv("pages.csv"), "5m"), "page")``
+        """
+        return reloaded(load, to_millis(refresh, "refresh") / 1000)
+
+    def register_function(
+        self,
+        name: str,
+        func: Callable[..., Any],
+        parameters: Sequence[str] | None = None,
+        returns: str | None = None,
+        vectorized: bool = False,
+    ) -> None:
+        """Have a function of Python be known to the SQL of frames that are defined from now on.
+
+        Args:
+            name: what it is called in SQL.
+            func: takes values and gives one; where an argument is NULL, so is the result. If it
+                is ``vectorized`` it takes and gives Arrow arrays, which is much faster.
+            parameters, returns: SQL types; those that it is annotated with if not told.
+            vectorized: whether it takes arrays.
+
+        Raises:
+            DefinitionError: its types are not known.
+            ClosureError: it cannot be sent to the workers.
+
+        Example:
+            >>> from livebatch.testing import ManualContext
+            >>> with ManualContext() as ssc:
+            ...     def initial(word: str) -> str:
+            ...         return word[0]
+            ...     ssc.register_function("initial", initial)
+            ...     frame = ssc.queue_stream().to_frame({"word": "VARCHAR"})
+            ...     frame.select(letter="initial(word)").columns
+            (('letter', 'VARCHAR'),)
+        """
+        register(name, func, parameters, returns, vectorized)
 
     def set_checkpoint_dir(self, directory: str | Path) -> None:
         """Say where RDDs are saved that `RDD.checkpoint` was called for.

@@ -14,7 +14,7 @@ from typing import Any
 from livebatch.closures import Builtin, builtin
 from livebatch.errors import DefinitionError
 from livebatch.filesystems import is_compressed
-from livebatch.sources.columns import Columns, written
+from livebatch.schema import Columns, written
 from livebatch.sources.files import check_length, read_lines, read_records
 from livebatch.sources.formats import format_named, format_of, parquet_file
 from livebatch.sources.lines import check_encoding

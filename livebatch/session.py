@@ -11,14 +11,17 @@ from math import inf
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, overload
 
+import msgspec
+
+import livebatch.frames
 import livebatch.operators  # noqa: F401  (streams get their methods)
 from livebatch.batchrun import BatchRuns
-from livebatch.client import ClientRunner, Connection, Subscription, batch_rdd
+from livebatch.client import ClientRunner, Connection, Subscription
 from livebatch.closures import Function, goes_to_driver
-from livebatch.errors import ClosureError, DefinitionError, NotRunning
-from livebatch.events import Batch, Batches, BatchFailed, EngineStatus, Event, Explained, TaskRuns
-from livebatch.explain import debug_text, explained
+from livebatch.errors import ClosureError, DefinitionError
+from livebatch.events import Batch, BatchFailed, EngineStatus, Event
 from livebatch.failure import Failure, describe
+from livebatch.frames import StreamingDataFrame
 from livebatch.graph import Output, records
 from livebatch.indriver import DriverContext
 from livebatch.interval import Duration, Millis, to_millis
@@ -26,28 +29,26 @@ from livebatch.launch import EngineKind, attach, connect
 from livebatch.life import Life
 from livebatch.operators.refreshed import Refreshed
 from livebatch.operators.transform import Transformed, on_list
-from livebatch.rdd import RDD, from_lineage
-from livebatch.stream import DStream, StateLayers, check_count, check_name, lift, same_slide
+from livebatch.questions import Questions
+from livebatch.rdd import RDD
+from livebatch.schema import Columns, arrow_schema
+from livebatch.stream import DStream, check_count, check_name, lift, same_slide
 from livebatch.wire import (
-    AskState,
-    AskTasks,
     Define,
-    Explain,
     Remove,
-    Settled,
-    StateFound,
     Status,
 )
 
 if TYPE_CHECKING:
-    from livebatch.sql import Result
+    pass
 
 RETAIN: Millis = 600_000
 PRINTED: Millis = 60_000
 FAILURES = 100
+_COLUMNS = "columns"
 
 
-class StreamingContext(Life, BatchRuns):
+class StreamingContext(Life, BatchRuns, Questions):
     """An engine, and the streams that are defined on it.
 
     Sources are methods: ``ssc.socket_text_stream("localhost", 9999)``; each file of
@@ -127,6 +128,9 @@ class StreamingContext(Life, BatchRuns):
         for found in status.streams:
             stream: DStream[Any] = DStream((), found.slide)
             stream.name, stream.context = found.name, context
+            if _COLUMNS in found.notes:
+                columns = msgspec.json.decode(found.notes[_COLUMNS], type=Columns)
+                stream.schema = arrow_schema(columns)
             context.streams[found.name] = stream
         return context
 
@@ -228,7 +232,10 @@ class StreamingContext(Life, BatchRuns):
         if stream.name not in (None, name):  # a second name is a stream of its own
             stream = lift(stream, "union")
         kept = RETAIN if retain is None else to_millis(retain, "retain")
-        output = Output(self._new_id(), stream.id, None, kept, name, name, notes or {})
+        said = dict(notes or {})
+        if isinstance(stream, StreamingDataFrame):
+            said[_COLUMNS] = msgspec.json.encode(stream.columns).decode()
+        output = Output(self._new_id(), stream.id, None, kept, name, name, said)
         self._define(stream, output)
         stream.name = name
         self.streams[name] = stream
@@ -285,47 +292,6 @@ class StreamingContext(Life, BatchRuns):
         self._define(stream, output)
         return subscription
 
-    def settled(
-        self,
-        stream: DStream[Any],
-        after: Millis = 0,
-        until: Millis | None = None,
-        limit: int | None = None,
-    ) -> list[RDD[Any]]:
-        """Return settled batches of a named stream that are still kept, oldest first.
-
-        Args:
-            stream: which.
-            after, until: those of ``(after, until]``, milliseconds since 1970 UTC.
-            limit: at most so many, the newest of them.
-
-        Raises:
-            NotRunning: the stream has no name, or has been stopped.
-        """
-        reply = self.connection.request(Settled(_kept_name(stream), after, until, limit))
-        assert isinstance(reply, Batches)
-        return [batch_rdd(batch, self.runner) for batch in reply.batches]
-
-    def state_of(
-        self, stream: DStream[Any], until: Millis | None = None, limit: int | None = None
-    ) -> StateLayers:
-        """Return the layers of the states of a named stream that are still kept.
-
-        Args:
-            stream: which.
-            until: those of batches up to this time, milliseconds since 1970 UTC.
-            limit: at most so many, the newest of them.
-
-        Raises:
-            NotRunning: the stream has no name or no state, or no state from then is kept.
-        """
-        reply = self.connection.request(AskState(_kept_name(stream), until, limit))
-        assert isinstance(reply, StateFound)
-        layers = from_lineage(reply.lineage, self.runner).parents
-        for layer in layers:
-            layer.persisted = False  # it is the engine's to keep or to forget
-        return StateLayers(reply.times, layers[: reply.first], layers[reply.first :])
-
     def amend(self, stream: DStream[Any]) -> None:
         """Take note that a stream is to be kept otherwise than when it was made; if it runs, from
         the next batch on.
@@ -357,77 +323,6 @@ class StreamingContext(Life, BatchRuns):
     def _new_id(self) -> str:
         return f"{self._id}.out{secrets.token_hex(3)}"
 
-    # -- questions ----------------------------------------------------------------------------
-
-    def query(
-        self,
-        sql: str,
-        *,
-        last: Duration | None = None,
-        at: datetime | None = None,
-        batches: int | None = None,
-    ) -> Result:
-        """Ask the batches of named streams that are still kept in SQL (DuckDB's).
-
-        Every stream is a table, with the time of the batch as ``batch_time``.
-
-        Args:
-            sql: the query; several streams can be joined.
-            last: only batches of the last so long before each stream's newest.
-            at: only the batch that was the newest at a time.
-            batches: only so many, the newest.
-
-        Example:
-            ``ssc.query("SELECT tag, count(*) FROM tags GROUP BY tag", last="5m").to_pandas()``
-
-        Raises:
-            QueryError: the SQL is wrong; the message points at the word.
-        """
-        from livebatch.sql import query  # takes a moment, and not everyone asks
-
-        return query(sql, last=last, at=at, batches=batches, context=self)
-
-    def explain(self, stream: DStream[Any] | str) -> str:
-        """Return how a stream is computed, as text; see `DStream.explain`.
-
-        Args:
-            stream: the stream, or the name of one that runs.
-
-        Raises:
-            NotRunning: there is no stream of this name.
-        """
-        name = stream if isinstance(stream, str) else stream.name
-        if name is None:
-            return debug_text(explained(stream))  # type: ignore[arg-type]
-        return debug_text(self.explained(name))
-
-    def explained(self, name: str) -> Explained:
-        """Return how a named stream is computed, and what its newest batch cost.
-
-        Raises:
-            NotRunning: there is no such stream.
-        """
-        reply = self.connection.request(Explain(name))
-        assert isinstance(reply, Explained)
-        return reply
-
-    def status(self) -> EngineStatus:
-        """Return how the engine and its streams are doing."""
-        reply = self.connection.request(Status())
-        assert isinstance(reply, EngineStatus)
-        return reply
-
-    def tasks(self, after: int = 0) -> TaskRuns:
-        """Return which tasks have run lately on which workers. The engine takes note of them for
-        ten seconds after each call.
-
-        Args:
-            after: the ``count`` of the reply before: only what has ended since, and what runs.
-        """
-        reply = self.connection.request(AskTasks(after))
-        assert isinstance(reply, TaskRuns)
-        return reply
-
     def _heard(self, event: Event) -> None:
         if isinstance(event, BatchFailed):
             self._failures.append(event.failure)
@@ -437,12 +332,6 @@ def _seconds(linger: Duration | None) -> float | None:
     if linger is None or linger == inf:
         return linger  # type: ignore[return-value]
     return to_millis(linger, "linger") / 1000
-
-
-def _kept_name(stream: DStream[Any]) -> str:
-    if stream.name is None:
-        raise NotRunning("only a stream with a name is kept: ssc.register(name, stream)")
-    return stream.name
 
 
 def _reference(stream: DStream[Any]) -> str:

@@ -92,12 +92,14 @@ class DStream(Generic[T]):
         goes_on: whether it has batches even where its parents have none.
         shared: streams made of this one that several operators use, by how they were made.
         name: what the user calls it.
-        schema: the columns of its batches, where its source knows them.
+        schema: the columns of its batches, where they are known.
+        label: what it does to its parents, as one would write it; None: as its parameters tell.
         pauses: when it computes no batches.
     """
 
     kinds: ClassVar[dict[str, type[DStream[Any]]]] = {}
     plotting: ClassVar[Callable[[DStream[Any]], Any] | None] = None
+    label: str | None = None
     lookback: Millis = 0
     cuts_lineage = False
     holds_state = False
@@ -243,6 +245,15 @@ class DStream(Generic[T]):
         """Return the layers of the state that a batch leaves, the newest first; one, which is
         complete, where each batch is its own state."""
         return [self.generated[time]]
+
+    def took(self, time: Millis, costs: Mapping[str, float], stages: Mapping[str, float]) -> None:
+        """Take note of what a batch has cost, where that decides how later ones are computed.
+
+        Args:
+            time: of the batch.
+            costs: seconds that tasks ran, by the ids of the streams that they computed.
+            stages: the same, by the names of stages.
+        """
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or self.id}>"

@@ -1,15 +1,16 @@
-"""What an engine is told when it starts."""
+"""What an engine is given when it starts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from livebatch.block import BlockRef
 from livebatch.closures import Function
 from livebatch.errors import NotRunning
 from livebatch.interval import Millis
+from livebatch.stream import Input
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,10 @@ class PlanOnly:
 
     def release(self, rdd: Any) -> None:
         raise NotRunning("the engine releases what its streams persist itself")
+
+
+class Receivers(Protocol):
+    """Where push sources run."""
+
+    def keep_only(self, inputs: Sequence[Input[Any]]) -> None:
+        """Run the sources of these inputs, and no others."""

@@ -3,18 +3,19 @@ runs them, and keeps what has settled. It knows no socket, no process and no wal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-import livebatch.operators  # noqa: F401  (the kinds of streams)
+import livebatch.frames
+import livebatch.operators  # noqa: F401
 from livebatch.block import BlockRef
 from livebatch.clock import Clock
 from livebatch.closures import digests
 from livebatch.engine.allocation import Allocator, ids_of
 from livebatch.engine.batches import Batches, inputs_at
 from livebatch.engine.broadcasts import Broadcasts
-from livebatch.engine.config import Config, PlanOnly
+from livebatch.engine.config import Config, PlanOnly, Receivers
 from livebatch.engine.driver import Driver
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.faults import Faults
@@ -48,13 +49,6 @@ from livebatch.rdd.operation import Stored
 from livebatch.stream import Input
 
 AD_HOC = 1
-
-
-class Receivers(Protocol):
-    """Where push sources run."""
-
-    def keep_only(self, inputs: Sequence[Input[Any]]) -> None:
-        """Run the sources of these inputs, and no others."""
 
 
 class Engine:
@@ -273,6 +267,7 @@ class Engine:
 
     def _settled(self, progress: Progress, job: OutputJob, done: JobDone) -> None:
         self._costs.update(done.costs)
+        self.graph.took(job.time, {id: c.seconds for id, c in done.costs.items()}, done.stages)
         self._batches.made(job, done.costs)
         begun = self._batches.work_begins(progress, job)
         batch = settled_batch(job, done, begun, self.clock.now())
@@ -286,12 +281,14 @@ class Engine:
         self, progress: Progress, job: OutputJob, failure: Failure, printed: str
     ) -> None:
         progress.failed(f"{failure.kind}: {failure.message}")
-        same = [later.rdd for p in self._progress.values() for later in p.unfinished()
-                if later.time == job.time]  # fmt: skip
+        same = [later.rdd for later in self._unfinished() if later.time == job.time]
         self.states.give_up(self.graph.stream_of(progress.output), job.time, same)
         self._batches.failed(job, failure, printed)
         self._batches.close(job.time)
         self._next(progress)
+
+    def _unfinished(self) -> Iterator[OutputJob]:
+        return (job for p in self._progress.values() for job in p.unfinished())
 
     def _forget(self) -> None:
         """Drop what is no longer remembered; blocks go when no job needs them any more."""
@@ -314,7 +311,7 @@ class Engine:
     def _needed(self) -> set[str]:
         """Return the ids of all RDDs that the jobs to be done come from, and of the newest batches,
         which stay however old they are."""
-        waiting = [job.rdd for p in self._progress.values() for job in p.unfinished()]
+        waiting = [job.rdd for job in self._unfinished()]
         waiting += [p.settled[-1][1] for p in self._progress.values() if p.settled]
         return {node.id for rdd in (*waiting, *self.jobs.rdds()) for node in ancestors(rdd)}
 
@@ -342,10 +339,11 @@ class Engine:
         nodes = list(self.graph.nodes.values())
         known = [rdd for node in nodes for rdd in node.held()]
         known += [*self.jobs.rdds(), *self.allocator.waiting()]
-        known += [job.rdd for p in self._progress.values() for job in p.unfinished()]
-        waiting = [job.output for p in self._progress.values() for job in p.unfinished()]
-        code = [*(node.params for node in nodes), *self.graph.outputs.values(), *waiting]
+        code = [*(node.params for node in nodes), *self.graph.outputs.values()]
         code += [*self.jobs.under_way(), *self.broadcasts.code()]
+        for job in self._unfinished():
+            known.append(job.rdd)
+            code.append(job.output)
         return set(digests([*operations(known), *code]))
 
     # -- questions ---------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from livebatch.engine.dag import Stage
 from livebatch.events import StageCost
 from livebatch.rdd.operation import Shuffled, Stored
-from livebatch.wire import Done
+from livebatch.tasks import Done
 
 
 def streams_in(stage: Stage) -> frozenset[str]:

@@ -15,7 +15,7 @@ from livebatch.closures import Function
 from livebatch.interval import Millis
 from livebatch.rdd import RDD, ancestors
 from livebatch.rdd.operation import Deferred, Shuffled, Stored
-from livebatch.wire import Answer, Divide, Keep, Purpose, Step, Task
+from livebatch.tasks import Answer, Divide, Keep, Purpose, Step, Task
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,12 @@ from livebatch.failure import Failure, describe
 from livebatch.interval import Millis
 from livebatch.rdd import RDD, ancestors, from_lineage, to_lineage
 from livebatch.rdd.operation import Deferred, Stored, Unioned
-from livebatch.wire import Call, CallOutcome, Raised, Task
+from livebatch.tasks import Task
+from livebatch.wire import (
+    Call,
+    CallOutcome,
+    Raised,
+)
 
 MAX_REPLANS = 3
 

@@ -6,25 +6,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from livebatch.accumulator import Piece
 from livebatch.block import BlockRef
-from livebatch.engine.costs import cost_of, streams_in
+from livebatch.engine.costs import streams_in
 from livebatch.engine.dag import Stage, make_task
+from livebatch.engine.stagerun import StageFaults, StageRun
 from livebatch.events import BadRecords, StageCost
 from livebatch.failure import Failure
 from livebatch.taskcontext import Attempt
-from livebatch.wire import Done, Failed, Lost, Task
+from livebatch.tasks import Done, Failed, Lost, Task
 
 MAX_LOST = 4
 """A task that was running when so many workers died is given up."""
-
-MAX_BAD = 0.01
-"""A stage fails if functions raise on more than this share of its records."""
-
 
 # -- events ----------------------------------------------------------------------------------
 
@@ -108,6 +106,7 @@ class JobDone:
         read: how many rows its first stages read.
         costs: what the stages cost, by the streams that they computed.
         faults: what each stage left out, if any did.
+        stages: what all stages cost, in seconds, by their names without a time.
     """
 
     job: str
@@ -118,21 +117,7 @@ class JobDone:
     read: int = 0
     costs: Mapping[str, StageCost] = field(default_factory=dict)
     faults: tuple[StageFaults, ...] = ()
-
-
-@dataclass(frozen=True)
-class StageFaults:
-    """What a stage left out because functions raised on it.
-
-    Attributes:
-        id: of the stage.
-        streams: ids of the streams that it computed.
-        bad: what each of its tasks left out.
-    """
-
-    id: str
-    streams: frozenset[str]
-    bad: tuple[BadRecords, ...]
+    stages: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -161,46 +146,14 @@ Command: TypeAlias = (
 # -- state -----------------------------------------------------------------------------------
 
 
-@dataclass
-class _Stage:
-    stage: Stage
-    waits: set[str]
-    pending: deque[int]
-    done: dict[int, Done] = field(default_factory=dict)
-    running: dict[str, int] = field(default_factory=dict)
-    lost: dict[int, int] = field(default_factory=dict)
-    streams: frozenset[str] = frozenset()
-    number: int = 0
-
-    @property
-    def complete(self) -> bool:
-        return len(self.done) == len(self.stage.splits)
-
-    @property
-    def cost(self) -> StageCost:
-        return cost_of(self.stage, self.done.values())
-
-    @property
-    def faults(self) -> StageFaults:
-        bad = tuple(done.bad for done in self.done.values() if done.bad)
-        return StageFaults(self.stage.id, self.streams, bad)
-
-
-def _too_many_bad(state: _Stage) -> Failure | None:
-    """Return the first failure of a stage if functions raised on over 1 % of its records (a
-    single one among others is never too many)."""
-    found = [done.bad for done in state.done.values() if done.bad]
-    count = sum(bad.count for bad in found)
-    seen = sum(max(d.rows, d.bad.seen if d.bad else 0) for d in state.done.values())
-    if count <= max(MAX_BAD * seen, 1 if seen > 1 else 0):
-        return None
-    return found[0].samples[0]
+_Rank: TypeAlias = tuple[tuple[int, ...], int]
 
 
 @dataclass
 class _Job:
     event: JobSubmitted
-    rank: tuple[tuple[int, ...], int]
+    rank: _Rank
+    stages: frozenset[str]
     begun: bool = False
 
     @property
@@ -213,7 +166,9 @@ class Scheduler:
 
     def __init__(self, slots: int = 0) -> None:
         self._slots = slots
-        self._stages: dict[str, _Stage] = {}
+        self._stages: dict[str, StageRun] = {}
+        self._after: dict[str, list[str]] = {}  # the stages that wait for one
+        self._ready: list[tuple[_Rank, str, str]] = []  # a heap; some are out of date
         self._jobs: dict[str, _Job] = {}
         self._running: dict[str, str] = {}
         self._submitted = self._planned = self._launched = 0
@@ -256,25 +211,34 @@ class Scheduler:
 
     def _submit(self, event: JobSubmitted) -> None:
         self._submitted += 1
-        self._jobs[event.job] = _Job(event, (event.urgency, self._submitted))
+        needed = frozenset(stage.id for stage in event.stages)
+        job = _Job(event, (event.urgency, self._submitted), needed)
+        self._jobs[event.job] = job
         for stage in event.stages:
             if stage.id not in self._stages:
-                waits = {p for p in stage.parents if not self._is_complete(p)}
-                pending = deque(range(len(stage.splits)))
-                self._planned += 1
-                self._stages[stage.id] = _Stage(
-                    stage, waits, pending, streams=streams_in(stage), number=self._planned
-                )
-                if not stage.splits:
-                    self._completed(stage.id)
+                self._add(stage)
             elif self._stages[stage.id].running or self._stages[stage.id].done:
                 self._begin(stage.id)
+            if self._stages[stage.id].ready:
+                heappush(self._ready, (job.rank, stage.id, event.job))
         self._settle()
+
+    def _add(self, stage: Stage) -> None:
+        waits = {p for p in stage.parents if not self._is_complete(p)}
+        for parent in waits:
+            self._after.setdefault(parent, []).append(stage.id)
+        pending = deque(range(len(stage.splits)))
+        self._planned += 1
+        self._stages[stage.id] = StageRun(
+            stage, waits, pending, streams=streams_in(stage), number=self._planned
+        )
+        if not stage.splits:
+            self._completed(stage.id)
 
     def _begin(self, stage: str) -> None:
         """Report the jobs of a stage that had not begun."""
         for name, job in self._jobs.items():
-            if not job.begun and any(s.id == stage for s in job.event.stages):
+            if not job.begun and stage in job.stages:
                 job.begun = True
                 self._commands.append(JobBegun(name))
 
@@ -287,7 +251,7 @@ class Scheduler:
             return
         state, index = found
         state.done[index] = event
-        if state.complete and (failure := _too_many_bad(state)):
+        if state.complete and (failure := state.too_many_bad()):
             self._release(state)
             self._give_up(state.stage.id, failure, None)
         elif state.complete:
@@ -301,8 +265,17 @@ class Scheduler:
             self._commands.append(StageKept(state.stage, blocks))
         if added := tuple(done.added for done in state.done.values() if done.added):
             self._commands.append(StageAdded(state.stage, added))
-        for other in self._stages.values():
-            other.waits.discard(id)
+        for later in self._after.pop(id, ()):
+            if later in self._stages:
+                self._stages[later].waits.discard(id)
+                self._offer(later)
+
+    def _offer(self, id: str) -> None:
+        """Have a stage's tasks run, for each job that needs them, if they can."""
+        if self._stages[id].ready:
+            for name, job in self._jobs.items():
+                if id in job.stages:
+                    heappush(self._ready, (job.rank, id, name))
 
     def _settle(self) -> None:
         """Report the jobs whose result is complete."""
@@ -319,8 +292,9 @@ class Scheduler:
                 read = sum(done.rows for done in first)
                 costs = {id: s.cost for s in needed for id in s.streams}
                 faults = tuple(f for s in needed if (f := s.faults).bad) if bad else ()
+                took = {s.cost.stage: s.cost.seconds for s in needed if s.done}
                 self._commands.append(
-                    JobDone(name, result, seconds, bad, printed, read, costs, faults)
+                    JobDone(name, result, seconds, bad, printed, read, costs, faults, took)
                 )
                 self._drop(name)
 
@@ -337,17 +311,18 @@ class Scheduler:
         state.lost[index] = state.lost.get(index, 0) + 1
         if state.lost[index] < MAX_LOST:
             state.pending.appendleft(index)
+            self._offer(state.stage.id)
             return
         reason = f"{MAX_LOST} workers died while they ran one of its tasks ({event.reason})"
         self._give_up(state.stage.id, Failure("WorkerDied", reason), None)
 
     def _give_up(self, stage: str, failure: Failure, lost: str | None, printed: str = "") -> None:
         for name, job in list(self._jobs.items()):
-            if any(s.id == stage for s in job.event.stages):
+            if stage in job.stages:
                 self._commands.append(JobGivenUp(name, failure, lost, printed))
                 self._drop(name)
 
-    def _take(self, task: str) -> tuple[_Stage, int] | None:
+    def _take(self, task: str) -> tuple[StageRun, int] | None:
         """Return the stage and index of a running task, which runs no more."""
         stage = self._running.pop(task, None)
         if stage is None:
@@ -359,16 +334,17 @@ class Scheduler:
         """Forget a job and the stages that only it needed."""
         if self._jobs.pop(job, None) is None:
             return
-        needed = {s.id for other in self._jobs.values() for s in other.event.stages}
+        needed = set[str]().union(*(other.stages for other in self._jobs.values()))
         for id in [id for id in self._stages if id not in needed]:
             state = self._stages.pop(id)
+            self._after.pop(id, None)
             for task in state.running:
                 del self._running[task]
                 self._commands.append(Kill(task))
             if id.endswith(".map") or not state.complete:
                 self._release(state)
 
-    def _release(self, state: _Stage) -> None:
+    def _release(self, state: StageRun) -> None:
         """Have what a stage has written so far deleted."""
         blocks = tuple(done.block for done in state.done.values() if done.block)
         state.done.clear()
@@ -376,21 +352,19 @@ class Scheduler:
             self._commands.append(Release(blocks))
 
     def _launch(self) -> None:
-        ready = [
-            (job.rank, stage.id, job.event.strict)
-            for job in self._jobs.values()
-            for stage in job.event.stages
-            if (waiting := self._stages[stage.id]).pending and not waiting.waits
-        ] if self._free > 0 else []  # fmt: skip
-        for _, id, strict in sorted(ready):
-            while (state := self._stages.get(id)) and state.pending and self._free > 0:
-                self._start(state, state.pending.popleft(), strict)
+        while self._ready and self._free > 0:
+            rank, id, name = self._ready[0]
+            job, state = self._jobs.get(name), self._stages.get(id)
+            if job is None or job.rank != rank or state is None or not state.ready:
+                heappop(self._ready)
+            else:
+                self._start(state, state.pending.popleft(), job.event.strict)
 
     @property
     def _free(self) -> int:
         return self._slots - len(self._running)
 
-    def _start(self, state: _Stage, index: int, strict: bool) -> None:
+    def _start(self, state: StageRun, index: int, strict: bool) -> None:
         outputs = {
             id: [block for i in range(len(s.done)) if (block := s.done[i].block) is not None]
             for id in state.stage.parents

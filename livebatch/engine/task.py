@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sized
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 
 from livebatch.accumulator import adding, packed
 from livebatch.block import (
+    BlockRef,
     BlockStore,
     Encoded,
     Pickled,
+    Tables,
     encode_rows,
-    encode_table,
+    encode_segments,
+    encode_tables,
     read_parts,
-    table_parts,
+    read_table,
 )
 from livebatch.clock import stopwatch
 from livebatch.closures import Builtin, load
@@ -27,6 +30,8 @@ from livebatch.failure import Failure, describe
 from livebatch.rdd.layers import Layer
 from livebatch.rdd.operation import (
     AnyOperation,
+    Data,
+    Exchanged,
     Filtered,
     FlatMapped,
     Layered,
@@ -35,18 +40,17 @@ from livebatch.rdd.operation import (
     Read,
     Rows,
     Shuffled,
+    Tabled,
 )
 from livebatch.scratch import dumps, gathered
 from livebatch.taskcontext import running
-from livebatch.wire import Answer, Divide, Done, Failed, Keep, Step, Task
+from livebatch.tasks import Answer, Divide, Done, Failed, Step, Task
 
 SAMPLES = 100
 """So many bad records of a task are kept with their tracebacks."""
 
-Given: TypeAlias = Rows | pa.Table | Layer | Encoded
-"""What a step gives: rows, in the form that is cheapest."""
-
-_BY_RECORD = {"on_value", "each_on_value", "with_key"}
+_BY_RECORD = {"on_value", "each_on_value", "with_key", "framed"}
+_TAKE_TABLES = {"collect_table"}
 
 
 def run_task(task: Task, store: BlockStore) -> Done | Failed:
@@ -83,73 +87,88 @@ def _carry_out(task: Task, store: BlockStore, read: list[int]) -> Done:
     return msgspec.structs.replace(done, bad=bad, added=pieces)
 
 
-def _finish(task: Task, rows: Given, store: BlockStore) -> Done:
+def _finish(task: Task, rows: Any, store: BlockStore) -> Done:
+    purpose = task.purpose
     if isinstance(rows, Encoded):
         return Done(task.id, store.put(rows, task.id))
-    if isinstance(task.purpose, Keep) and isinstance(rows, pa.Table):
-        return Done(task.id, store.put(encode_table(rows), task.id))
-    rows = _as_rows(rows)
-    if isinstance(task.purpose, Answer):
-        return Done(task.id, answer=dumps(load(task.purpose.function)(rows)))
-    if isinstance(task.purpose, Divide):
-        return Done(task.id, store.put(_divided(task, task.purpose.shuffle, rows), task.id))
-    return Done(task.id, store.put(encode_rows(rows), task.id))
+    if isinstance(purpose, Answer):
+        taken = rows if purpose.function.name in _TAKE_TABLES else _one_by_one(rows)
+        return Done(task.id, answer=dumps(load(purpose.function)(taken)))
+    if isinstance(purpose, Divide):
+        return Done(task.id, store.put(_divided(task, purpose.shuffle, rows), task.id))
+    encoded = encode_tables(rows) if isinstance(rows, Tables) else encode_rows(rows)
+    return Done(task.id, store.put(encoded, task.id))
 
 
-def _divided(task: Task, shuffle: Shuffled, rows: Rows) -> Encoded:
+def _one_by_one(rows: Any) -> Any:
+    """Return rows one by one; what is looked up by key stays as it is."""
+    return rows if isinstance(rows, Layer) else iter(rows)
+
+
+def _divided(task: Task, shuffle: Shuffled | Exchanged, rows: Data) -> Encoded:
+    if isinstance(shuffle, Exchanged):
+        return encode_segments(shuffle.segments(rows))  # type: ignore[arg-type]
     split, pickled = task.steps[-1].split, Pickled(shuffle.count)
-    rest = gathered(shuffle.combine(rows), lambda some: pickled.add(shuffle.divide(split, some)))
+    combined = shuffle.combine(iter(rows))
+    rest = gathered(combined, lambda some: pickled.add(shuffle.divide(split, some)))
     pickled.add(shuffle.divide(split, rest))
     return pickled.encoded()
 
 
-def _as_rows(rows: Given) -> Any:
-    return chain.from_iterable(table_parts(rows)) if isinstance(rows, pa.Table) else rows
-
-
-def _rows(
-    steps: tuple[Step, ...], store: BlockStore, guard: Guard | None, read: list[int]
-) -> Given:
+def _rows(steps: tuple[Step, ...], store: BlockStore, guard: Guard | None, read: list[int]) -> Any:
     """Return the rows of the last step; ``read`` gets how many come from outside, where known."""
-    results: list[Given] = []
+    results: list[Any] = []
     for step in steps:
         if isinstance(step.operation, Read):
             found = step.operation.read(step.split)
             if isinstance(found, Sized):
                 read.append(len(found))
-            results.append(found if isinstance(found, pa.Table) else iter(found))
+            results.append(Tables([found]) if isinstance(found, pa.Table) else iter(found))
             continue
-        inputs = [_as_rows(results[i]) for i in step.inputs]
+        inputs = [results[i] for i in step.inputs]
         if step.blocks or not inputs:
             inputs.append(_stored(step, store))
         results.append(_compute(step, inputs, guard))
     return results[-1]
 
 
-def _stored(step: Step, store: BlockStore) -> Rows | Layer:
+def _stored(step: Step, store: BlockStore) -> Data | Layer:
     if step.blocks and step.blocks[0].format == "layer":
         return Layer(step.blocks[0], store)
-    parts = chain.from_iterable(read_parts(block, store) for block in step.blocks)
+    if isinstance(step.operation, Shuffled):
+        blocks = step.blocks
+    else:  # what was made of no rows has no columns
+        blocks = tuple(block for block in step.blocks if block.rows or block.format == "arrow")
+    if all(block.format == "arrow" for block in blocks):
+        return Tables(read_table(block, store) for block in blocks)
+    return _pickled(blocks, store)
+
+
+def _pickled(blocks: tuple[BlockRef, ...], store: BlockStore) -> Rows:
+    parts = chain.from_iterable(read_parts(block, store) for block in blocks)
     return chain.from_iterable(parts)
 
 
-def _compute(step: Step, inputs: list[Any], guard: Guard | None) -> Given:
+def _compute(step: Step, inputs: list[Any], guard: Guard | None) -> Any:
     operation = step.operation
     if operation is None:
         return inputs[0]
     if isinstance(operation, Layered):
-        return operation.write(inputs)
+        return operation.write(list(map(_one_by_one, inputs)))
     if guard is not None and _is_by_record(step):
-        return guard.each(operation, inputs[0])
+        if isinstance(operation, Tabled):
+            return guard.table(operation, iter(inputs[0]))
+        return guard.each(operation, iter(inputs[0]))
+    given: Any = inputs if operation.takes_tables else list(map(_one_by_one, inputs))
     if isinstance(operation, Shuffled) and step.inputs:
-        return operation.compute_narrow(inputs)
-    return operation.compute(step.split, inputs)
+        return operation.compute_narrow(given)
+    return operation.compute(step.split, given)
 
 
 def _is_by_record(step: Step) -> bool:
     """Return whether an operation treats each record by itself, so that one can be left out."""
     operation = step.operation
-    if isinstance(operation, PartitionsMapped):
+    if isinstance(operation, (PartitionsMapped, Tabled)):
         function = operation.function
         return isinstance(function, Builtin) and function.name in _BY_RECORD
     return isinstance(operation, (Mapped, Filtered, FlatMapped))
@@ -163,18 +182,43 @@ class Guard:
         self._samples: list[Failure] = []
 
     def each(self, operation: AnyOperation, rows: Rows) -> Iterator[Any]:
+        """Yield what an operation makes of each row, but for those that it raises on."""
         seen = 0
         for row in rows:
             seen += 1
             try:
                 results = operation.compute_one(row)
             except (Exception, SystemExit) as error:
-                self._count += 1
-                if len(self._samples) < SAMPLES:
-                    self._samples.append(describe(error, row))
+                self._add(error, row)
                 continue
             yield from results
         self._seen = max(self._seen, seen)
+
+    def _add(self, error: BaseException, row: Any) -> None:
+        self._count += 1
+        if len(self._samples) < SAMPLES:
+            self._samples.append(describe(error, row))
+
+    def table(self, operation: Tabled, rows: Rows) -> Tables:
+        """Return the table that rows make, without those that do not fit: a part that does not
+        is halved, so that few bad rows among many are found soon."""
+        given = list(rows)
+        self._seen = max(self._seen, len(given))
+        fitting: list[Any] = []
+        stack = [given] if given else []
+        while stack:
+            part = stack.pop()
+            try:
+                operation.compute(0, [iter(part)])
+            except (Exception, SystemExit) as error:
+                middle = len(part) // 2
+                if middle:
+                    stack += [part[middle:], part[:middle]]
+                else:
+                    self._add(error, part[0])
+            else:
+                fitting += part
+        return operation.compute(0, [iter(fitting)])
 
     def found(self) -> BadRecords | None:
         """Return the bad records, if there were any."""

@@ -19,8 +19,12 @@ from livebatch.engine.output import caught
 from livebatch.engine.store import Place, SharedMemoryStore
 from livebatch.engine.task import run_task
 from livebatch.failure import describe
+from livebatch.tasks import Done, Failed, Task
 from livebatch.transport import Line
-from livebatch.wire import Done, Failed, Hello, KeepCode, Task
+from livebatch.wire import (
+    Hello,
+    KeepCode,
+)
 
 
 class Worker:

@@ -9,7 +9,10 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from livebatch.errors import DefinitionError
+from livebatch.duck import moved
+from livebatch.errors import DefinitionError, QueryError
+from livebatch.frames.statement import stream_of_sql
+from livebatch.interval import Millis
 from livebatch.kernel_ext.tracebacks import CellSyntaxError
 from livebatch.stream import DStream
 
@@ -26,6 +29,35 @@ class Body:
         __tracebackhide__ = True
         exec(self.statements, namespace)
         return eval(self.expression, namespace)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A cell's body that is SQL: a SELECT over one of the notebook's streams, and tables.
+
+    Attributes:
+        text: the SELECT.
+        window, slide: what it is over, and how often, in milliseconds, if that is told.
+    """
+
+    text: str
+    window: Millis | None
+    slide: Millis | None
+
+    def run(self, namespace: dict[str, Any]) -> DStream[Any]:
+        """Return its stream.
+
+        Raises:
+            QueryError: it is wrong; the message points at the word.
+        """
+        __tracebackhide__ = True
+        if self.slide is not None and self.window is None:
+            raise DefinitionError("--slide is of a window: add --window 30s")
+        length, slide = (None if d is None else d / 1000 for d in (self.window, self.slide))
+        try:
+            return stream_of_sql(self.text, namespace, length, slide)
+        except QueryError as error:  # the magic's own line is line 1
+            raise QueryError(moved(str(error), 1)) from None
 
 
 def compile_body(shell: InteractiveShell, line: str, text: str) -> Body:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from livebatch.interval import Millis
 from livebatch.kernel_ext.options import Options, count, duration
 from livebatch.widgets import kinds
 
@@ -11,6 +12,7 @@ SUGGESTED = {
     "--batch": ("200ms", "500ms", "1s", "5s"),
     "--linger": ("10m", "1h", "12h"),
     "--window": ("30s", "60s", "5m"),
+    "--slide": ("1s", "5s", "10s"),
     "--retain": ("10m", "1h"),
 }
 """Values worth offering where any would do."""
@@ -22,6 +24,10 @@ ON_ONE_STREAM = {
     "resume": "have a paused stream go on with the next batch",
 }
 """What ``%stream`` can do to a stream."""
+
+
+SHOWN: Millis = 60_000
+"""So much of the past a view shows if nobody has said."""
 
 
 @cache
@@ -83,7 +89,15 @@ def cell_options() -> Options:
         "--show", choices=("auto", *kinds()), default="auto", help="how it is shown (auto)"
     )
     options.add_argument(
-        "--window", type=duration, default="60s", help="how much of the past the view shows (60s)"
+        "--window",
+        type=duration,
+        help="how much of the past the view shows (60s); of SQL: what the query is over (a batch)",
+    )
+    options.add_argument(
+        "--sql", action="store_true", help="the cell is a SELECT over one stream, and tables"
+    )
+    options.add_argument(
+        "--slide", type=duration, help="of SQL with a window: how often (every batch)"
     )
     options.add_argument(
         "--retain", type=duration, default="10m", help="how long batches can be queried (10m)"

@@ -8,11 +8,11 @@ from contextlib import suppress
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
-from livebatch.kernel_ext.cell import compile_body
+from livebatch.kernel_ext.cell import Body, Query, compile_body
 from livebatch.kernel_ext.display import Grid, engine_table
 from livebatch.kernel_ext.drawing import Drawing
 from livebatch.kernel_ext.engine import NotebookEngine
-from livebatch.kernel_ext.grammar import cell_options, engine_options, stream_options
+from livebatch.kernel_ext.grammar import SHOWN, cell_options, engine_options, stream_options
 from livebatch.kernel_ext.layout import Dashboard
 from livebatch.kernel_ext.livetable import StreamTable
 from livebatch.kernel_ext.options import HelpShown
@@ -76,6 +76,10 @@ class StreamMagics(Magics):
         __tracebackhide__ = True
         options = cell_options().read(line)
         check_free(options.name, self._shell.user_ns)
-        body = compile_body(self._shell, line, cell)
-        window, retain = options.window / 1000, options.retain / 1000
-        self.streams.define(options.name, body, options.show, window, retain)
+        body: Body | Query
+        if options.sql:
+            body, window = Query(cell, options.window, options.slide), SHOWN
+        else:
+            body, window = compile_body(self._shell, line, cell), options.window or SHOWN
+        retain = options.retain / 1000
+        self.streams.define(options.name, body, options.show, window / 1000, retain)

@@ -13,7 +13,7 @@ from IPython.display import DisplayHandle, display
 
 from livebatch.errors import DefinitionError, NameTaken
 from livebatch.kernel_ext.board import Board
-from livebatch.kernel_ext.cell import Body, checked, kind_of
+from livebatch.kernel_ext.cell import Body, Query, checked, kind_of
 from livebatch.kernel_ext.drawing import Drawing
 from livebatch.kernel_ext.engine import NAME, NotebookEngine
 from livebatch.kernel_ext.livetable import StreamTable
@@ -41,7 +41,9 @@ class Streams:
         self._table: StreamTable | None = None
         atexit.register(self.close)
 
-    def define(self, name: str, body: Body, kind: str, window: float, retain: float) -> None:
+    def define(
+        self, name: str, body: Body | Query, kind: str, window: float, retain: float
+    ) -> None:
         """Run a cell's body and make a stream of its last expression, in place of the one that
         has the name; if anything goes wrong, that one stays.
 

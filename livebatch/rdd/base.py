@@ -94,8 +94,8 @@ class Dataset(Generic[T]):
     @property
     def batch_time(self) -> Millis | None:
         """The time of the batch it is, milliseconds since 1970 UTC; None: it is none."""
-        _, at, time = self.id.rpartition("@")
-        return int(time) if at else None
+        time = self.id.rpartition("@")[2]
+        return int(time) if time.isdigit() else None
 
     def become(self, operation: AnyOperation, parents: Sequence[RDD[Any]] = ()) -> None:
         """Take on an equal lineage, such as the blocks it has been computed to."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from livebatch.block import as_table
+from livebatch.block import Tables, as_table
 from livebatch.rdd.external import Groups, Side, folded, parted
 from livebatch.rdd.partitioner import explaining_keys
 from livebatch.scratch import Gauge, portions
@@ -158,7 +158,9 @@ def collect_rows(rows: Rows) -> list[Any]:
 
 
 def collect_table(rows: Rows) -> pa.Table | None:
-    """The rows as a table, or None if there are none."""
+    """The rows as a table, or None if there are none; tables that are alike stay as they are."""
+    if isinstance(rows, Tables) and len({table.schema for table in rows.tables}) == 1:
+        return pa.concat_tables(rows.tables).replace_schema_metadata(None)
     collected = list(rows)
     return as_table(collected) if collected else None
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, product
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import msgspec
 import pyarrow as pa
 
-from livebatch.block import BlockRef, Encoded
+from livebatch.block import BlockRef, Encoded, Tables
 from livebatch.closures import Function, load
 from livebatch.rdd.partitioner import Partitioner
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from livebatch.rdd.dataset import RDD
 
 Rows: TypeAlias = Iterator[Any]
+Data: TypeAlias = Rows | Tables
 
 
 def nothing_left(rows: Rows) -> Rows:
@@ -35,8 +36,22 @@ def nothing_left(rows: Rows) -> Rows:
     yield from ()
 
 
+def together(parts: Sequence[Data]) -> Data:
+    """Return rows one after the other; those that lie in tables stay there."""
+    tables = [part.tables for part in parts if isinstance(part, Tables)]
+    if len(tables) == len(parts):
+        return Tables(chain.from_iterable(tables))
+    return chain.from_iterable(parts)
+
+
 class Operation(msgspec.Struct, frozen=True, tag_field="op", tag=str.lower):
-    """How the partitions of an RDD come from those of its parents."""
+    """How the partitions of an RDD come from those of its parents.
+
+    Attributes:
+        takes_tables: whether it is given rows that lie in tables as `Tables`, not one by one.
+    """
+
+    takes_tables: ClassVar[bool] = False
 
     def partitions(self, parents: Sequence[RDD[Any]]) -> int:
         """Return the number of partitions."""
@@ -50,7 +65,7 @@ class Operation(msgspec.Struct, frozen=True, tag_field="op", tag=str.lower):
         """Return the (parent, split) pairs that a partition is computed from, in order."""
         return [(0, split)]
 
-    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+    def compute(self, split: int, inputs: list[Any]) -> Data:
         """Return the rows of a partition, given those of what it needs."""
         raise TypeError(f"{type(self).__name__} is not computed from rows")
 
@@ -159,6 +174,8 @@ class Unioned(Operation, frozen=True):
     """``union``: the parents' partitions one after the other, or, where all parents are divided
     alike, side by side (so that windows over keyed streams need no second shuffle)."""
 
+    takes_tables: ClassVar[bool] = True
+
     def partitioner(self, parents: Sequence[RDD[Any]]) -> Partitioner | None:
         known = {parent.partitioner for parent in parents}
         return known.pop() if len(known) == 1 else None
@@ -176,8 +193,8 @@ class Unioned(Operation, frozen=True):
             split -= parent.num_partitions
         raise IndexError(split)
 
-    def compute(self, split: int, inputs: list[Rows]) -> Rows:
-        return chain.from_iterable(inputs)
+    def compute(self, split: int, inputs: list[Data]) -> Data:
+        return together(inputs)
 
 
 class Zipped(Operation, frozen=True):
@@ -218,6 +235,7 @@ class Layered(Operation, frozen=True):
 class Coalesced(Operation, frozen=True):
     """``coalesce``: neighbouring partitions made into one."""
 
+    takes_tables: ClassVar[bool] = True
     count: int
 
     def partitions(self, parents: Sequence[RDD[Any]]) -> int:
@@ -227,8 +245,8 @@ class Coalesced(Operation, frozen=True):
         before, after = parents[0].num_partitions, self.partitions(parents)
         return [(0, i) for i in range(before * split // after, before * (split + 1) // after)]
 
-    def compute(self, split: int, inputs: list[Rows]) -> Rows:
-        return chain.from_iterable(inputs)
+    def compute(self, split: int, inputs: list[Data]) -> Data:
+        return together(inputs)
 
 
 class Crossed(Operation, frozen=True):
@@ -292,6 +310,58 @@ class Shuffled(Operation, frozen=True):
         return self.compute(0, [self.combine(inputs[0])])
 
 
+class Tabled(Operation, frozen=True):
+    """Tables made of tables: the function takes the rows of a partition of each parent, divided
+    alike, and gives one table.
+
+    Attributes:
+        preserves: whether keys stay where they are.
+        gathers: the function takes the rows of all partitions of the one parent, even of none.
+        shared: so many of the last parents have one partition, which goes to all.
+    """
+
+    takes_tables: ClassVar[bool] = True
+    function: Function
+    preserves: bool = False
+    gathers: bool = False
+    shared: int = 0
+
+    def partitions(self, parents: Sequence[RDD[Any]]) -> int:
+        return 1 if self.gathers else parents[0].num_partitions
+
+    def partitioner(self, parents: Sequence[RDD[Any]]) -> Partitioner | None:
+        return parents[0].partitioner if self.preserves else None
+
+    def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
+        if self.gathers:
+            return [(0, i) for i in range(parents[0].num_partitions)]
+        own = len(parents) - self.shared
+        return [(i, split if i < own else 0) for i in range(len(parents))]
+
+    def compute(self, split: int, inputs: list[Data]) -> Tables:
+        parts = [together(inputs)] if self.gathers else inputs
+        return Tables([load(self.function)(*parts)])
+
+
+class Exchanged(Shuffled, frozen=True):
+    """Tables divided anew: ``before`` and ``after`` take rows that lie in tables and give one
+    table, ``bucketing`` takes a table and gives one for each partition."""
+
+    takes_tables: ClassVar[bool] = True
+
+    def combine(self, rows: Any) -> Any:
+        return rows if self.before is None else Tables([load(self.before)(rows)])
+
+    def segments(self, rows: Tables) -> list[pa.Table]:
+        """Return the tables of a map task, one for each partition."""
+        divided: list[pa.Table] = load(self.bucketing)(self.combine(rows))
+        return divided
+
+    def compute(self, split: int, inputs: list[Any]) -> Any:
+        rows = together(inputs)
+        return rows if self.after is None else Tables([load(self.after)(rows)])
+
+
 class Deferred(Operation, frozen=True):
     """An RDD that a user's function will make of RDDs: ``transform``, run in the driver process.
 
@@ -320,6 +390,8 @@ AnyOperation: TypeAlias = (
     | Coalesced
     | Crossed
     | Shuffled
+    | Tabled
+    | Exchanged
     | Deferred
 )
 ReadFunction: TypeAlias = Callable[[], Iterable[Any]]

@@ -19,7 +19,6 @@ __all__ = ["PullSource", "PushSource", "kind", "kinds", "source"]
 
 _PARTS = {
     "base",
-    "columns",
     "files",
     "folder",
     "formats",

@@ -11,8 +11,8 @@ from livebatch.closures import Builtin, builtin
 from livebatch.errors import SourceError
 from livebatch.filesystems import within
 from livebatch.interval import Millis
+from livebatch.schema import Columns, arrow_schema, written
 from livebatch.sources import folder
-from livebatch.sources.columns import Columns, arrow_schema, written
 from livebatch.sources.folder import check_directory, modified, new_files
 from livebatch.sources.formats import format_named
 from livebatch.sources.tables import infer, read_table

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from livebatch.errors import DefinitionError
-from livebatch.sources.columns import arrow_schema, written
+from livebatch.schema import arrow_schema, written
 
 LARGEST = 8_000_000
 """So many bytes a table that a user gives may have when it travels."""

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from livebatch.errors import DefinitionError, SourceError
 from livebatch.filesystems import reading
-from livebatch.sources.columns import Columns, arrow_schema, written
+from livebatch.schema import Columns, arrow_schema, written
 from livebatch.sources.formats import format_of
 from livebatch.sources.inline import from_uri, is_inline
 from livebatch.sources.tables import infer, read_table

@@ -13,7 +13,7 @@ from livebatch.closures import Builtin, builtin
 from livebatch.errors import DefinitionError
 from livebatch.filesystems import absolute
 from livebatch.interval import Millis
-from livebatch.sources.columns import written
+from livebatch.schema import written
 from livebatch.sources.inline import as_uri, from_uri, given, is_inline
 from livebatch.sources.recording import Recording, later, load, look_at
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from livebatch.errors import DefinitionError, SourceError
 from livebatch.filesystems import reading
-from livebatch.sources.columns import Columns, arrow_schema, written
+from livebatch.schema import Columns, arrow_schema, written
 from livebatch.sources.formats import FORMATS, is_blank, parquet_file, row_groups
 
 
@@ -55,7 +55,7 @@ def read_table(path: str, format: str, columns: Columns) -> pa.Table:
     Args:
         path: the file's path or URI.
         format: one of `livebatch.sources.formats.FORMATS`.
-        columns: names and types, as `livebatch.sources.columns.written` gives them.
+        columns: names and types, as `livebatch.schema.written` gives them.
 
     Raises:
         SourceError: it cannot be read, or does not have these columns; the message says which.

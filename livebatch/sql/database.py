@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from livebatch.duck import CLOSED, PLACE, moved
 from livebatch.engine.limits import cpu_count, memory_limit
 from livebatch.errors import QueryError
 
@@ -28,7 +29,6 @@ INTERRUPT_EVERY = 0.05
 
 _MISSING = re.compile(r"Catalog Error: Table with name (.*) does not exist!")
 _BEFORE_IT_RUNS = (duckdb.BinderException, duckdb.CatalogException)
-_PLACE = re.compile(r"\n\nLINE (?P<line>\d+): (?P<text>.*)\n(?P<caret>.*)", re.DOTALL)
 _HUGEINT = pa.decimal128(38, 0)
 
 
@@ -66,7 +66,7 @@ class Database:
                 return _plain(self._execute(statement))
             except duckdb.Error as error:
                 name = self._missing(error)
-                refused = _moved(self._placed(error, statement), above)
+                refused = moved(self._placed(error, statement), above)
             if name is None:
                 raise QueryError(_advice(refused))
             self._add(name, refused)
@@ -104,7 +104,7 @@ class Database:
 
     def _placed(self, error: duckdb.Error, sql: str) -> str:
         """Return what an error says, with the place in the query."""
-        if isinstance(error, _BEFORE_IT_RUNS) and not _PLACE.search(str(error)):
+        if isinstance(error, _BEFORE_IT_RUNS) and not PLACE.search(str(error)):
             try:
                 self._connection.execute(sql)  # which tells the place, but copies results
             except duckdb.Error as again:
@@ -116,7 +116,7 @@ class Database:
         try:
             self._connection.register(name, self._find(name))
         except QueryError as error:
-            place = _PLACE.search(refused)
+            place = PLACE.search(refused)
             raise QueryError(f"{error}{place[0] if place else ''}") from None
         except duckdb.Error as error:
             raise QueryError(f"{name} cannot be queried: {error}") from None
@@ -157,10 +157,7 @@ def memory_share() -> int:
 
 def _settings(spill: str) -> dict[str, Any]:
     return {
-        "python_enable_replacements": False,
-        "enable_external_access": False,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
+        **CLOSED,
         "lock_configuration": True,
         "temp_directory": spill,
         "threads": max(1, cpu_count() // 2),
@@ -178,16 +175,6 @@ def _plain(table: pa.Table) -> pa.Table:
                 continue
             table = table.set_column(place, field.name, numbers)
     return table
-
-
-def _moved(refused: str, lines: int) -> str:
-    """Return what an error says, with the place so many lines further down."""
-    place = _PLACE.search(refused)
-    if place is None:
-        return refused
-    before, after = f"LINE {place['line']}: ", f"LINE {int(place['line']) + lines}: "
-    caret = " " * (len(after) - len(before)) + place["caret"]
-    return f"{refused[: place.start()]}\n\n{after}{place['text']}\n{caret}"
 
 
 def _advice(refused: str) -> str:

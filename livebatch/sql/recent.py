@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from livebatch.block import BlockRef, BlockStore, read_rows, read_table
+from livebatch.columns import conform, distinct, from_rows, unified
 from livebatch.errors import BlockLost
 from livebatch.events import Batch
 from livebatch.interval import Millis
-from livebatch.sql.columns import conform, distinct, from_rows, unified
 
 BATCH_TIME = "batch_time"
 """The first column: the time of the batch that a row is of."""

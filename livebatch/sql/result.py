@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from livebatch.columns import distinct
 from livebatch.interval import Millis, to_datetime
-from livebatch.sql.columns import distinct
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from livebatch.rdd import RDD
 from livebatch.rdd import functions as run
 from livebatch.rdd.operation import Read
 from livebatch.scratch import dumps
-from livebatch.wire import Answer, Divide, Done, Task
+from livebatch.tasks import Answer, Divide, Done, Task
 
 COLLECT = builtin(run.collect_rows)
 

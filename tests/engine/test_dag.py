@@ -18,7 +18,7 @@ from livebatch.engine.task import run_task
 from livebatch.operators.transform import without_time
 from livebatch.rdd import RDD, stored
 from livebatch.rdd.operation import Deferred, Stored
-from livebatch.wire import Done, Task
+from livebatch.tasks import Done, Task
 from tests.engine.lineages import COLLECT, kept, shape, source
 
 Pair = tuple[int, int]

@@ -23,7 +23,10 @@ from livebatch.failure import Failure
 from livebatch.operators.transform import without_time
 from livebatch.rdd import RDD, stored
 from livebatch.rdd.operation import Deferred, Stored
-from livebatch.wire import Call, Task
+from livebatch.tasks import Task
+from livebatch.wire import (
+    Call,
+)
 from tests.engine.lineages import COLLECT, kept, place, source
 
 LARGE = "x" * 100_000

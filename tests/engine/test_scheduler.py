@@ -19,7 +19,7 @@ from livebatch.engine.scheduler import (
 )
 from livebatch.events import BadRecords
 from livebatch.failure import Failure
-from livebatch.wire import Failed, Lost, Task
+from livebatch.tasks import Failed, Lost, Task
 from tests.engine.lineages import answer, done, keep, kept, launched, only, place, source
 
 ERROR = Failure("ValueError", "no")

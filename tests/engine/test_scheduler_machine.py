@@ -36,7 +36,7 @@ from livebatch.engine.scheduler import (
 )
 from livebatch.failure import Failure
 from livebatch.rdd import RDD
-from livebatch.wire import Answer, Done, Failed, Lost, Task
+from livebatch.tasks import Answer, Done, Failed, Lost, Task
 from tests.engine.lineages import answer, done, keep, kept, place, source
 
 Place = tuple[str, int]

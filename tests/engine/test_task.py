@@ -16,7 +16,7 @@ from livebatch.engine.task import SAMPLES, run_task
 from livebatch.events import BadRecords
 from livebatch.framing import Channel, unpack
 from livebatch.rdd import RDD, stored
-from livebatch.wire import Done, Failed
+from livebatch.tasks import Done, Failed
 from tests.engine.lineages import COLLECT, kept, source
 
 

@@ -30,7 +30,7 @@ def streams(notebook: Notebook) -> Notebook:
         ("%%stream words --sh", ["--show"]),
         ("%%stream words --show ", ["auto", *kinds()]),
         ("%%stream words --show lin", ["line"]),
-        ("%%stream words --show line --", ["--help", "--window", "--retain"]),
+        ("%%stream words --show line --", ["--help", "--window", "--sql", "--slide", "--retain"]),
         ("%%stream words --window ", ["30s", "60s", "5m"]),
         ("%stream st", ["stop"]),
         ("%stream stop wo", ["words"]),

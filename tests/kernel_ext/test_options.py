@@ -12,7 +12,7 @@ from livebatch.kernel_ext.options import HelpShown, Options
 def test_a_cell_has_sensible_defaults() -> None:
     options = cell_options().read("words")
     assert (options.name, options.show) == ("words", "auto")
-    assert (options.window, options.retain) == (60_000, 600_000)
+    assert (options.window, options.retain, options.sql) == (None, 600_000, False)
 
 
 def test_all_options_of_a_cell() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from livebatch.block import BlockStore
 from livebatch.engine.executors.local import LocalExecutor
 from livebatch.engine.timesheet import Timesheet
-from livebatch.wire import Outcome, Task
+from livebatch.tasks import Outcome, Task
 
 
 class KillingExecutor:

@@ -20,8 +20,8 @@ from livebatch.interval import to_datetime
 from livebatch.operators import layered
 from livebatch.rdd import RDD, ancestors
 from livebatch.stream import DStream
+from livebatch.tasks import Failed, Outcome, Task
 from livebatch.testing import START, ManualContext, run
-from livebatch.wire import Failed, Outcome, Task
 from tests.model.catalogue import _count_or_drop, _with_length
 from tests.model.conftest import Cluster
 from tests.model.harness import bags, context, frozen, history, second, watch
@@ -53,7 +53,7 @@ class Hindered:
         self._executor, self._fails = executor, fails
         self._failed: list[Outcome] = []
         self._merging: set[str] = set()
-        for name in ("slots", "store", "kill", "resize", "pids", "worked", "close"):
+        for name in ("slots", "store", "kill", "resize", "pids", "timesheet", "close"):
             setattr(self, name, getattr(executor, name))
 
     def submit(self, task: Task) -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livebatch.columns import conform, from_rows, unified
 from livebatch.sql import adhoc, query
-from livebatch.sql.columns import conform, from_rows, unified
 from livebatch.testing import START, ManualContext
 
 QUERIES = [

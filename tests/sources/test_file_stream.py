@@ -19,8 +19,8 @@ from pyarrow import csv, parquet
 
 from livebatch.closures import Builtin, load
 from livebatch.errors import DefinitionError, SourceError
+from livebatch.schema import arrow_schema, written
 from livebatch.sources import source
-from livebatch.sources.columns import arrow_schema, written
 from livebatch.sources.file_stream import Source
 from livebatch.testing import START, ManualContext, collected
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from livebatch.block import BlockStore
 from livebatch.engine.timesheet import Timesheet
-from livebatch.wire import Outcome, Task
+from livebatch.tasks import Outcome, Task
 
 
 class Executor(Protocol):

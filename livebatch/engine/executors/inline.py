@@ -9,7 +9,7 @@ from livebatch.block import BlockStore
 from livebatch.engine.store import MemoryStore
 from livebatch.engine.task import run_task
 from livebatch.engine.timesheet import Timesheet
-from livebatch.wire import Outcome, Task
+from livebatch.tasks import Outcome, Task
 
 
 class InlineExecutor:

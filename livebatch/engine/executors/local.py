@@ -12,8 +12,12 @@ from livebatch.closures import codes
 from livebatch.engine.child import GRACE, Child
 from livebatch.engine.store import Place
 from livebatch.engine.timesheet import Timesheet
+from livebatch.tasks import Done, Failed, Lost, Outcome, Task
 from livebatch.transport import Hub, Peer
-from livebatch.wire import AnyMessage, Done, Failed, Hello, Lost, Outcome, Task
+from livebatch.wire import (
+    AnyMessage,
+    Hello,
+)
 
 PATIENCE = 0.5
 """Seconds between looks at whether a worker has been stopped."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livebatch.sources.columns import arrow_schema, written
+from livebatch.schema import arrow_schema, written
 
 TYPES = st.sampled_from(
     [

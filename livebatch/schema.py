@@ -8,22 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import duckdb
 import pyarrow as pa
 
+from livebatch.duck import closed
 from livebatch.errors import DefinitionError
+
+if TYPE_CHECKING:
+    import duckdb
 
 Columns: TypeAlias = tuple[tuple[str, str], ...]
 """The columns' names and types."""
 
 _ZONED = re.compile(r"timestamp\[(s|ms|us|ns), tz=(.+)\]")
-_CLOSED: dict[str, Any] = {
-    "enable_external_access": False,
-    "python_enable_replacements": False,
-    "threads": 1,
-}
 
 
 def written(schema: Any) -> Columns:
@@ -87,6 +85,8 @@ def _as_arrow(name: object, kind: Any) -> pa.DataType:
 
 
 def _from_sql(name: str, kind: str) -> pa.DataType:
+    import duckdb
+
     try:
         parsed = duckdb.sqltype(kind)  # only a type gets through, no other SQL
         with _database().cursor() as cursor:
@@ -100,6 +100,8 @@ def _from_sql(name: str, kind: str) -> pa.DataType:
 
 
 def _as_sql(name: str, kind: pa.DataType) -> str:
+    import duckdb
+
     try:
         empty = pa.schema([("x", _typed(kind))]).empty_table()
         with _database().cursor() as cursor:
@@ -112,7 +114,7 @@ def _as_sql(name: str, kind: pa.DataType) -> str:
 
 @lru_cache(maxsize=1)
 def _database() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config=_CLOSED).execute("SET GLOBAL TimeZone = 'UTC'")
+    return closed(threads=1)
 
 
 def _typed(kind: pa.DataType) -> pa.DataType:

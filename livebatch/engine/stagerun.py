@@ -1,0 +1,72 @@
+"""How a stage gets on."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from livebatch.engine.costs import cost_of
+from livebatch.engine.dag import Stage
+from livebatch.events import BadRecords, StageCost
+from livebatch.failure import Failure
+from livebatch.tasks import Done
+
+MAX_BAD = 0.01
+"""A stage fails if functions raise on more than this share of its records."""
+
+
+@dataclass(frozen=True)
+class StageFaults:
+    """What a stage left out because functions raised on it.
+
+    Attributes:
+        id: of the stage.
+        streams: ids of the streams that it computed.
+        bad: what each of its tasks left out.
+    """
+
+    id: str
+    streams: frozenset[str]
+    bad: tuple[BadRecords, ...]
+
+
+@dataclass
+class StageRun:
+    """A stage that is under way, or done and still needed."""
+
+    stage: Stage
+    waits: set[str]
+    pending: deque[int]
+    done: dict[int, Done] = field(default_factory=dict)
+    running: dict[str, int] = field(default_factory=dict)
+    lost: dict[int, int] = field(default_factory=dict)
+    streams: frozenset[str] = frozenset()
+    number: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return len(self.done) == len(self.stage.splits)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are tasks that can run."""
+        return bool(self.pending) and not self.waits
+
+    @property
+    def cost(self) -> StageCost:
+        return cost_of(self.stage, self.done.values())
+
+    @property
+    def faults(self) -> StageFaults:
+        bad = tuple(done.bad for done in self.done.values() if done.bad)
+        return StageFaults(self.stage.id, self.streams, bad)
+
+    def too_many_bad(self) -> Failure | None:
+        """Return the first failure of a stage if functions raised on over 1 % of its records (a
+        single one among others is never too many)."""
+        found = [done.bad for done in self.done.values() if done.bad]
+        count = sum(bad.count for bad in found)
+        seen = sum(max(d.rows, d.bad.seen if d.bad else 0) for d in self.done.values())
+        if count <= max(MAX_BAD * seen, 1 if seen > 1 else 0):
+            return None
+        return found[0].samples[0]

@@ -1,0 +1,75 @@
+"""Streams of aggregates' states: made of each partition, and brought together by key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from livebatch.closures import Builtin, builtin
+from livebatch.frames import run
+from livebatch.frames.frame import Frame, Source, given, queried
+from livebatch.frames.functions import calling
+from livebatch.frames.plan import Plan
+from livebatch.interval import Millis
+from livebatch.rdd import RDD
+from livebatch.rdd.operation import Exchanged
+from livebatch.rdd.partitioner import Partitioner
+from livebatch.schema import Columns
+from livebatch.stream import DStream
+
+
+class Exchange(Frame):
+    """Rows of each partition become states, which are divided by key and merged.
+
+    Params: ``before`` makes the states, ``after`` merges or finishes those of a partition;
+    ``keys``: the columns they are divided by, as SQL lists them.
+    """
+
+    def __init__(
+        self,
+        parents: Sequence[DStream[Any]],
+        slide: Millis,
+        label: str,
+        columns: Columns,
+        before: Builtin,
+        after: Builtin,
+        keys: str,
+    ) -> None:
+        super().__init__(parents, slide, label, columns, after)
+        self.params = (label, columns, before, after, keys)
+        self.before, self.keys = before, keys
+
+    def compute(self, time: Millis) -> RDD[Any] | None:
+        rows = self.parents[0].rdd_at(time)
+        return None if rows is None else self.divided(rows)
+
+    def divided(self, rows: RDD[Any]) -> RDD[Any]:
+        """Return what becomes of the rows of a batch."""
+        count = rows.parallelism if self.keys else 1
+        divide = builtin(run.divided, self.keys, count)
+        by = Partitioner(count, divide)
+        return RDD(Exchanged(count, divide, self.before, self.function, by), [rows])
+
+
+def states_of(source: Source, plan: Plan, label: str, columns: Columns, finish: bool) -> Exchange:
+    """Return the stream of what becomes of the rows of each batch by key.
+
+    Args:
+        source: the rows.
+        plan: how their states are made.
+        label: how the user wrote it.
+        columns: of the result; empty for states.
+        finish: whether states are finished too, or only merged.
+    """
+    frame = source.frame
+    partial = queried(plan.partial, frame.columns, source.statics)
+    after = merging(source, plan, plan.finish if finish else plan.merge)
+    return Exchange([frame], frame.slide, label, columns, partial, after, plan.keys)
+
+
+def merging(source: Source, plan: Plan, sql: str) -> Builtin:
+    """Return the function that merges states by a query."""
+    statics = given(source.statics)
+    columns = source.frame.columns
+    merged = builtin(run.merged, sql, plan.states, plan.partial, columns, statics)
+    return calling(f"{plan.partial} UNION ALL {sql}", merged)

@@ -1,0 +1,91 @@
+"""The DuckDB of a process that runs tasks: one connection, one thread, closed to the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from threading import Lock
+from typing import Any
+
+import pyarrow as pa
+
+from livebatch import scratch
+from livebatch.duck import closed, create_function, quoted
+
+SHARE = 0.5
+"""The part of a process's memory that its DuckDB may take; past it, it goes on in files."""
+
+
+class Kernel:
+    """Runs queries over the tables that it is given, one query at a time.
+
+    Example:
+        >>> numbers = pa.table({"n": [1, 2]})
+        >>> Kernel().run("SELECT max(n) AS n FROM this", {"this": numbers}).to_pylist()
+        [{'n': 2}]
+    """
+
+    def __init__(self) -> None:
+        limit, settings = scratch.memory.limit, dict[str, Any](threads=1)
+        if limit is not None:
+            settings["memory_limit"] = f"{int(SHARE * limit)}B"
+        if scratch.memory.directory is not None:
+            settings["temp_directory"] = scratch.memory.directory
+        self._connection = closed(**settings)
+        self._lock = Lock()
+        self._typed: set[str] = set()
+        self._functions: dict[str, str] = {}
+
+    def run(self, sql: str, tables: Mapping[str, Any]) -> pa.Table:
+        """Return the result of a query over tables by their names."""
+        with self._seeing(tables):
+            return self._connection.sql(sql).to_arrow_table()
+
+    def keep_type(self, name: str, sql: str, tables: Mapping[str, Any]) -> None:
+        """Have an empty table of a query's columns: the states of aggregates, which are plain
+        values in Arrow, are states again beside it in a union.
+
+        Args:
+            name: of that table; the same for the same query.
+            sql: the query.
+            tables: what it is over, by their names.
+        """
+        if name in self._typed:
+            return
+        with self._seeing(tables):
+            columns = f"SELECT * FROM ({sql}) LIMIT 0"
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {columns}")
+        self._typed.add(name)
+
+    def keep_function(
+        self,
+        name: str,
+        key: str,
+        function: Callable[..., Any],
+        parameters: Sequence[str],
+        returns: str,
+        vectorized: bool,
+    ) -> None:
+        """Have SQL call a function, unless it does already; ``key`` tells one from others."""
+        if self._functions.get(name) != key:
+            with self._lock:
+                create_function(self._connection, name, function, parameters, returns, vectorized)
+            self._functions[name] = key
+
+    @contextmanager
+    def _seeing(self, tables: Mapping[str, Any]) -> Iterator[None]:
+        with self._lock:
+            try:
+                for name, table in tables.items():
+                    self._connection.register(name, table)
+                yield
+            finally:  # what is mapped must not stay so
+                for name in tables:
+                    self._connection.unregister(name)
+
+
+@cache
+def kernel() -> Kernel:
+    """Return the kernel of this process."""
+    return Kernel()
