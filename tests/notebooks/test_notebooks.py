@@ -32,10 +32,19 @@ FOUND = {
         dict(highest.collect())[overtaken.first()[0]] > 0
     """,
     "03_spam_join": """
-        broken.last("5m").first().startswith("JSONDecodeError in ")
+        broken.await_batch().first().startswith("JSONDecodeError in ")
         set(caught.map(lambda row: row["reason"]).collect()) == {"prizes", "pills", "money", None}
         judged.last("5m").filter(lambda row: row["sender"] == "ada1" and row["reason"]).is_empty()
         0 < spam_rate.await_batch().first()["spam %"] < 100
+    """,
+    "04_sessions": """
+        again.batches and sum(map(len, live)) > 100
+        [sorted(map(str, batch)) for batch in again.batches] == [sorted(map(str, b)) for b in live]
+        both["change"].idxmax()[:1] + both["change"].idxmax()[2:] == ("Lisbon", "west")
+    """,
+    "05_traffic": """
+        now < before / 2
+        len(known) == len(TRUTH)
     """,
     "views": """
         set(visitors.await_batch().first()) == {"visitors", "orders"}
