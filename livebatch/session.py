@@ -15,6 +15,7 @@ import msgspec
 
 import livebatch.frames
 import livebatch.operators  # noqa: F401  (streams get their methods)
+from livebatch.arguments import check_count, check_name
 from livebatch.batchrun import BatchRuns
 from livebatch.client import ClientRunner, Connection, Subscription
 from livebatch.closures import Function, goes_to_driver
@@ -32,7 +33,11 @@ from livebatch.operators.transform import Transformed, on_list
 from livebatch.questions import Questions
 from livebatch.rdd import RDD
 from livebatch.schema import Columns, arrow_schema
-from livebatch.stream import DStream, check_count, check_name, lift, same_slide
+from livebatch.stream import (
+    DStream,
+    lift,
+    same_slide,
+)
 from livebatch.wire import (
     Define,
     Remove,

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
-from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, NoReturn, Protocol, TypeVar
 
 import pyarrow as pa
@@ -357,19 +356,6 @@ def _add(function: F, member: Any) -> F:
     return function
 
 
-def check_name(name: str) -> str:
-    """Return a stream's name if it is a plain Python identifier.
-
-    Raises:
-        DefinitionError: it is not.
-    """
-    if not name.isidentifier() or iskeyword(name):
-        raise DefinitionError(
-            f"a stream's name must be a Python name such as word_counts, not {name!r}"
-        )
-    return name
-
-
 def same_slide(streams: Iterable[DStream[Any]], what: str) -> Millis:
     """Return the slide that streams have in common.
 
@@ -391,14 +377,3 @@ def same_slide(streams: Iterable[DStream[Any]], what: str) -> Millis:
 def slide_of(stream: DStream[Any], duration: Duration | None, what: str) -> Millis:
     """Return a slide duration in milliseconds; None is the stream's own."""
     return stream.slide if duration is None else to_millis(duration, what)
-
-
-def check_count(number: Any, what: str = "the number of partitions") -> int | None:
-    """Return a number of partitions or records, if it can be one; None is left to the engine.
-
-    Raises:
-        DefinitionError: it is not a whole number of at least 1.
-    """
-    if number is not None and (not isinstance(number, int) or number < 1):
-        raise DefinitionError(f"{what} must be a whole number of at least 1, not {number!r}")
-    return number

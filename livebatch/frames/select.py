@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from livebatch.arguments import check_count
 from livebatch.closures import builtin
 from livebatch.duck import quoted
 from livebatch.errors import DefinitionError, QueryError
@@ -11,7 +12,11 @@ from livebatch.frames import run
 from livebatch.frames.check import columns_of
 from livebatch.frames.frame import Frame, gathered, known, method, query, shapes
 from livebatch.frames.syntax import expressions, is_rowwise
-from livebatch.stream import DStream, Lifted, check_count, same_slide
+from livebatch.stream import (
+    DStream,
+    Lifted,
+    same_slide,
+)
 
 
 @method

@@ -11,6 +11,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle, display
 
+from livebatch.arguments import check_name
 from livebatch.errors import DefinitionError, NameTaken
 from livebatch.kernel_ext.board import Board
 from livebatch.kernel_ext.cell import Body, Query, checked, kind_of
@@ -19,7 +20,9 @@ from livebatch.kernel_ext.engine import NAME, NotebookEngine
 from livebatch.kernel_ext.livetable import StreamTable
 from livebatch.kernel_ext.textlog import Pane, printing_into
 from livebatch.session import StreamingContext
-from livebatch.stream import DStream, check_name
+from livebatch.stream import (
+    DStream,
+)
 from livebatch.widgets import live, show, view
 
 _SHOW, _WINDOW, _CELL = "show", "window", "cell"

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from livebatch.arguments import check_count
 from livebatch.closures import builtin, ship
 from livebatch.rdd import functions as run
-from livebatch.stream import DStream, Lifted, check_count, lift, operator, same_slide
+from livebatch.stream import (
+    DStream,
+    Lifted,
+    lift,
+    operator,
+    same_slide,
+)
 
 Stream = DStream[Any]
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from livebatch.arguments import check_count
 from livebatch.closures import ship
-from livebatch.stream import DStream, check_count, lift, lift_two, operator
+from livebatch.stream import (
+    DStream,
+    lift,
+    lift_two,
+    operator,
+)
 
 Stream = DStream[Any]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from livebatch.arguments import check_count
 from livebatch.block import Encoded
 from livebatch.closures import Function, builtin, ship
 from livebatch.errors import NotRunning
@@ -27,7 +28,11 @@ from livebatch.rdd.layers import (
 from livebatch.rdd.operation import Layered, Zipped
 from livebatch.rdd.partitioner import explaining_keys
 from livebatch.scratch import dumps
-from livebatch.stream import DStream, check_count, lift, operator
+from livebatch.stream import (
+    DStream,
+    lift,
+    operator,
+)
 
 Stream = DStream[Any]
 

@@ -7,9 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from livebatch.arguments import check_name
 from livebatch.closures import builtin
 from livebatch.errors import DefinitionError
-from livebatch.stream import DStream, check_name, lift, operator
+from livebatch.stream import (
+    DStream,
+    lift,
+    operator,
+)
 
 Stream = DStream[Any]
 MAIN = "main"

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from livebatch.arguments import check_count
 from livebatch.closures import builtin, ship, ship_pickle
 from livebatch.errors import DefinitionError
 from livebatch.interval import Duration, Millis, to_millis
 from livebatch.operators.mapped import MappedWithState, State, emitted
 from livebatch.operators.state import given_rows
-from livebatch.stream import DStream, check_count, operator
+from livebatch.stream import (
+    DStream,
+    operator,
+)
 
 
 class Session(NamedTuple):

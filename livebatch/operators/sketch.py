@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from livebatch.arguments import check_count
 from livebatch.closures import Function, builtin
 from livebatch.interval import Duration
 from livebatch.operators.partial import merged_window
@@ -17,7 +18,11 @@ from livebatch.rdd.sketches import (
     merge_sketches,
     top_of,
 )
-from livebatch.stream import DStream, check_count, lift, operator
+from livebatch.stream import (
+    DStream,
+    lift,
+    operator,
+)
 
 Stream = DStream[Any]
 

@@ -8,12 +8,16 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from livebatch.arguments import check_count
 from livebatch.closures import Function, builtin, ship, ship_pickle
 from livebatch.interval import Millis
 from livebatch.rdd import RDD, Lineage, from_lineage, to_lineage
 from livebatch.rdd import functions as run
 from livebatch.rdd.operation import Read, Zipped
-from livebatch.stream import DStream, check_count, operator
+from livebatch.stream import (
+    DStream,
+    operator,
+)
 
 Stream = DStream[Any]
 Initial: TypeAlias = Function | Lineage

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from operator import add, itemgetter
 from typing import Any
 
+from livebatch.arguments import check_count
 from livebatch.closures import Function, builtin, ship
 from livebatch.interval import Duration, Millis, to_millis
 from livebatch.operators.partial import check_durations, merged_window, shared
@@ -20,7 +21,13 @@ from livebatch.operators.windowed import (
     slide_values,
 )
 from livebatch.rdd import functions as run
-from livebatch.stream import DStream, Lifted, check_count, lift, operator, slide_of
+from livebatch.stream import (
+    DStream,
+    Lifted,
+    lift,
+    operator,
+    slide_of,
+)
 
 Stream = DStream[Any]
 
