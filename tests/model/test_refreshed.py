@@ -208,3 +208,21 @@ def test_datasets_reach_the_driver_process(tmp_path: Path) -> None:
         ssc.start()
         rows = eventually(lambda: [r for rdd in ssc.settled(found) for r in rdd.collect()])
     assert rows[0] == ("buy", ((0, 1), "known"))
+
+
+def test_a_function_may_use_a_dataset_and_a_broadcast_variable_together() -> None:
+    with context() as ssc:
+        known = ssc.parallelize([("a", 1), ("b", 2)])
+        factor = ssc.broadcast(10)
+
+        def joined(rdd: lb.RDD[Any]) -> lb.RDD[Any]:
+            whole = factor.value
+            return rdd.join(known).map_values(lambda both: (both[1] * factor.value, whole))
+
+        seen = watch(ssc.queue_stream([[("a", None)], [("b", None)]]).transform(joined))
+        ssc.start()
+        ssc.advance(1)
+        factor.refresh(100)
+        ssc.advance(1)
+        ssc.await_termination(timeout=0)
+    assert seen == {1: [("a", (10, 10))], 2: [("b", (200, 100))]}
