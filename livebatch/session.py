@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from math import inf
 from threading import Event as Flag
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import msgspec
 
@@ -43,9 +43,6 @@ from livebatch.wire import (
     Remove,
     Status,
 )
-
-if TYPE_CHECKING:
-    pass
 
 RETAIN: Millis = 600_000
 PRINTED: Millis = 60_000

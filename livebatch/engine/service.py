@@ -101,20 +101,6 @@ class Service:
                 engine.pause(request.name, request.paused)
             case Explain():
                 return engine.explain(request.name)
-            case SetBroadcast():
-                engine.broadcasts.set(request, engine.now)
-            case DropBroadcast():
-                engine.broadcasts.drop(request.id, request.destroy)
-            case AskBroadcast():
-                return BroadcastValue(engine.broadcasts.newest.get(request.id))
-            case SetAccumulator():
-                engine.jobs.accumulators.set(request)
-            case AddToAccumulator():
-                engine.jobs.accumulators.add(request.id, request.piece)
-            case AskAccumulator():
-                return Ok(engine.jobs.accumulators.pieces(request.id))
-            case Remember():
-                engine.graph.remember(request.duration)
             case Resize():
                 engine.resize(request.workers)
             case Release():
@@ -148,6 +134,27 @@ class Service:
             case EndRun():
                 if run := self._runs.pop(request.run, None):
                     run.end()
+            case _:
+                return self._answer_about_shared(request)
+        return Ok()
+
+    def _answer_about_shared(self, request: Message) -> Message:
+        engine = self._engine
+        match request:
+            case SetBroadcast():
+                engine.broadcasts.set(request, engine.now)
+            case DropBroadcast():
+                engine.broadcasts.drop(request.id, request.destroy)
+            case AskBroadcast():
+                return BroadcastValue(engine.broadcasts.newest.get(request.id))
+            case SetAccumulator():
+                engine.jobs.accumulators.set(request)
+            case AddToAccumulator():
+                engine.jobs.accumulators.add(request.id, request.piece)
+            case AskAccumulator():
+                return Ok(engine.jobs.accumulators.pieces(request.id))
+            case Remember():
+                engine.graph.remember(request.duration)
             case _:
                 return Refused("EngineError", f"{type(request).__name__} is not a request")
         return Ok()

@@ -11,11 +11,12 @@ from livebatch.frames.choice import Choice
 from livebatch.frames.exchange import merging
 from livebatch.frames.frame import Frame, Sliding, Source, known
 from livebatch.frames.plan import Plan
-from livebatch.frames.sliding import StatesLevel, covering, highest_level, nothing, rows_by_key
+from livebatch.frames.sliding import StatesLevel, highest_level, nothing, rows_by_key
 from livebatch.interval import Millis
 from livebatch.rdd import RDD
 from livebatch.rdd.operation import Tabled
 from livebatch.schema import Columns
+from livebatch.spans import covering
 from livebatch.stream import DStream
 
 WAYS = ("states", "window rows")
@@ -51,7 +52,7 @@ class ChosenWindow(Frame):
     def compute(self, time: Millis) -> RDD[Any]:
         way, kept = self.choice.ways_at(time)
         self.label = f"from {WAYS[way]}: {self.said}"
-        batches = covering(self.parents[way], time - self.length, time)
+        batches = covering(self.parents[way], StatesLevel, time - self.length, time)
         if not batches:
             return RDD(Tabled(self.finishing[way], gathers=True), [nothing(self.parents[way])])
         other = [1 - way] if len(kept) > 1 else []
@@ -65,7 +66,7 @@ class ChosenWindow(Frame):
         """Return what has become of the batches since the last slide, to be kept."""
         while isinstance(stream, StatesLevel):
             stream = stream.parents[0]
-        return covering(stream, time - self.slide, time)
+        return covering(stream, StatesLevel, time - self.slide, time)
 
     def took(self, time: Millis, costs: Mapping[str, float], stages: Mapping[str, float]) -> None:
         """Take note of what a batch has cost: itself, and its share of its inputs."""

@@ -16,10 +16,11 @@ from livebatch.frames import run
 from livebatch.frames.exchange import Exchange, merging, states_of
 from livebatch.frames.frame import Frame, Sliding, Source, known, method
 from livebatch.frames.plan import Plan
-from livebatch.interval import Duration, Interval, Millis, check_multiple, format_millis, to_millis
+from livebatch.interval import Duration, Millis, format_millis, to_millis
 from livebatch.rdd import RDD
 from livebatch.rdd.operation import Stored, Tabled, Unioned
 from livebatch.schema import Columns
+from livebatch.spans import batches_of, check_durations, covering
 from livebatch.stream import DStream, slide_of
 
 Stream = DStream[Any]
@@ -90,7 +91,7 @@ class StatesWindow(Frame):
 
     def compute(self, time: Millis) -> RDD[Any]:
         parent = self.parents[0]
-        batches = covering(parent, time - self.length, time)
+        batches = covering(parent, StatesLevel, time - self.length, time)
         if not batches:
             return RDD(Tabled(self.function, gathers=True), [nothing(parent)])
         return RDD(Tabled(self.function, True), batches)
@@ -139,26 +140,6 @@ class SlidStates(DStream[Any]):
 def nothing(stream: Stream) -> RDD[Any]:
     """Return a batch without rows."""
     return RDD(Stored(()), runner=stream.runner)
-
-
-def batches_of(stream: Stream, start: Millis, end: Millis) -> list[RDD[Any]]:
-    """Return the batches of ``(start, end]`` that a stream has."""
-    times = Interval(start, end).ticks(stream.zero, stream.slide)
-    return [rdd for time in times if (rdd := stream.rdd_at(time)) is not None]
-
-
-def covering(stream: Stream, start: Millis, end: Millis) -> list[RDD[Any]]:
-    """Return what covers ``(start, end]``, in order of time: as many batches as fit of a level,
-    and before and after them batches of those below."""
-    if not isinstance(stream, StatesLevel):
-        return batches_of(stream, start, end)
-    below, zero, slide = stream.parents[0], stream.zero, stream.slide
-    first = max(start, zero) + -(max(start, zero) - zero) % slide
-    last = end - (end - zero) % slide
-    if first >= last:
-        return covering(below, start, end)
-    middle = batches_of(stream, first, last)
-    return [*covering(below, start, first), *middle, *covering(below, last, end)]
 
 
 def states_window(level: Stream, source: Source, plan: Plan, label: str, window: Sliding) -> Frame:
@@ -217,13 +198,3 @@ def window(self: Frame, window_duration: Duration, slide_duration: Duration | No
     made = known(RowsWindow([self], slide, label, self.columns, length))
     made.sliding = Sliding(self, length, slide)
     return made
-
-
-def check_durations(length: Millis, slide: Millis, of_parent: Millis, whose: str) -> None:
-    """Check that a window fits the batches of what it looks back over.
-
-    Raises:
-        DefinitionError: it does not; the message says what would.
-    """
-    check_multiple(length, of_parent, f"{whose} window")
-    check_multiple(slide, of_parent, f"{whose} slide")

@@ -14,11 +14,12 @@ from math import gcd
 from typing import Any
 
 from livebatch.closures import Function, builtin
-from livebatch.interval import Interval, Millis, check_multiple
+from livebatch.interval import Millis, check_multiple
 from livebatch.rdd import RDD
 from livebatch.rdd import functions as run
 from livebatch.rdd.external import Groups, Side, folded
 from livebatch.rdd.operation import Stored, Zipped
+from livebatch.spans import batches_of, check_durations, covering
 from livebatch.stream import DStream
 
 Stream = DStream[Any]
@@ -77,41 +78,8 @@ class MergedWindow(DStream[Any]):
 
     def compute(self, time: Millis) -> RDD[Any]:
         highest = self.parents[-1]
-        batches = covering(highest, time - self.length, time)
+        batches = covering(highest, Level, time - self.length, time)
         return merged(batches, self.func) if batches else nothing(highest, self.num_partitions)
-
-
-def check_durations(length: Millis, slide: Millis, of_parent: Millis, whose: str) -> None:
-    """Check that a window and a slide are multiples of the parent's slide.
-
-    Raises:
-        DefinitionError: one is not.
-    """
-    check_multiple(length, of_parent, f"{whose} window")
-    check_multiple(slide, of_parent, f"{whose} slide")
-
-
-def batches_of(stream: Stream, start: Millis, end: Millis) -> list[RDD[Any]]:
-    """Return the batches of ``(start, end]`` that a stream has."""
-    times = Interval(start, end).ticks(stream.zero, stream.slide)
-    return [rdd for time in times if (rdd := stream.rdd_at(time)) is not None]
-
-
-def covering(stream: Stream, start: Millis, end: Millis) -> list[RDD[Any]]:
-    """Return what covers ``(start, end]``, in order of time: as many batches as fit of a level,
-    and before and after them batches of those below."""
-    if not isinstance(stream, Level):
-        return batches_of(stream, start, end)
-    below = stream.parents[0]
-    first = max(start, stream.zero) + -(max(start, stream.zero) - stream.zero) % stream.slide
-    last = end - (end - stream.zero) % stream.slide
-    if first >= last:
-        return covering(below, start, end)
-    return [
-        *covering(below, start, first),
-        *batches_of(stream, first, last),
-        *covering(below, last, end),
-    ]
 
 
 def nothing(stream: Stream, num_partitions: int | None) -> RDD[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from livebatch.arguments import check_count
 from livebatch.closures import Function, builtin, ship
 from livebatch.interval import Duration, Millis, to_millis
-from livebatch.operators.partial import check_durations, merged_window, shared
+from livebatch.operators.partial import merged_window, shared
 from livebatch.operators.windowed import (
     SlidWindow,
     Windowed,
@@ -21,6 +21,7 @@ from livebatch.operators.windowed import (
     slide_values,
 )
 from livebatch.rdd import functions as run
+from livebatch.spans import check_durations
 from livebatch.stream import (
     DStream,
     Lifted,

@@ -8,10 +8,11 @@ from typing import Any
 
 from livebatch.closures import Function, builtin
 from livebatch.interval import Millis
-from livebatch.operators.partial import batches_of, check_durations, nothing
+from livebatch.operators.partial import nothing
 from livebatch.rdd import RDD
 from livebatch.rdd import functions as run
 from livebatch.rdd.operation import Stored, Unioned, Zipped
+from livebatch.spans import batches_of, check_durations
 from livebatch.stream import DStream
 
 Stream = DStream[Any]
