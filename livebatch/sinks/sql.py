@@ -86,17 +86,20 @@ class Sink(msgspec.Struct, frozen=True):
         """Make the tables that are not there; another attempt may do so at the same time."""
         sa = _sqlalchemy()
         columns = [sa.Column(field.name, _sql_type(field.type)) for field in schema]
-        for table in (self._ledger(), sa.Table(self.name, sa.MetaData(), *columns,
-                                               schema=self.schema)):  # fmt: skip
-            with self._connected() as connection:
-                if sa.inspect(connection).has_table(table.name, self.schema):
-                    continue
-                try:
+        target = sa.Table(self.name, sa.MetaData(), *columns, schema=self.schema)
+        for table in (self._ledger(), target):
+            if self._has(table.name):
+                continue
+            try:
+                with self._connected() as connection:
                     table.create(connection)
-                except sa.exc.DBAPIError:
-                    connection.rollback()
-                    if not sa.inspect(connection).has_table(table.name, self.schema):
-                        raise
+            except SinkError:
+                if not self._has(table.name):
+                    raise
+
+    def _has(self, table: str) -> bool:
+        with self._connected() as connection:
+            return bool(_sqlalchemy().inspect(connection).has_table(table, self.schema))
 
     def _enter(self, connection: sa.Connection, key: Key, rows: int) -> bool:
         """Note that a batch is there, as part of a transaction; return False if it is already. A
@@ -123,13 +126,14 @@ class Sink(msgspec.Struct, frozen=True):
 
     def _rows_of(self, key: Key) -> int | None:
         """Return how many rows of a batch are there; None if it is not."""
-        sa, ledger = _sqlalchemy(), self._ledger()
+        if not self._has(LEDGER):
+            return None
+        ledger = self._ledger()
+        this = (ledger.c.writer == key.writer, ledger.c.target == self.name,
+                ledger.c.batch == key.time)  # fmt: skip
         with self._connected() as connection:
-            if not sa.inspect(connection).has_table(LEDGER, self.schema):
-                return None
-            known = ledger.c.writer == key.writer, ledger.c.target == self.name
-            found = sa.select(ledger.c.rows).where(*known, ledger.c.batch == key.time)
-            return connection.execute(found).scalar()
+            found = connection.execute(_sqlalchemy().select(ledger.c.rows).where(*this))
+            return found.scalar()
 
     def _ledger(self) -> Any:
         sa = _sqlalchemy()
