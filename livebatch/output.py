@@ -117,6 +117,7 @@ class CommittedOutput:
                 wanted,
             )
             for first, last in pairwise(bounds(sizes))
+            if first < last
         ]
 
     def __repr__(self) -> str:

@@ -93,7 +93,7 @@ class Folder:
         try:
             with filesystem.open_input_stream(f"{root}/{name}") as file:
                 return bytes(file.read())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise SinkError(f"cannot read {name} in {self} ({reason(error)})") from error

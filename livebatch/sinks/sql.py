@@ -157,20 +157,23 @@ class Sink(msgspec.Struct, frozen=True):
         sa, url = _sqlalchemy(), _parsed(self.url)
         try:
             engine = sa.create_engine(url, poolclass=sa.pool.NullPool, hide_parameters=True)
-        except ImportError as error:
+        except (ImportError, sa.exc.ArgumentError) as error:
             raise DefinitionError(
-                f"{self.place} needs a driver that is not installed ({error})"
+                f"{self.place} takes a driver that is not installed ({_said(error, url)})"
             ) from None
         try:
             with engine.begin() as connection:
                 yield connection
         except sa.exc.SQLAlchemyError as error:
-            said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-            if url.password:
-                said = said.replace(str(url.password), "***")
             raise SinkError(
-                f"cannot write to the table {self.name} in {self.place} ({said})"
+                f"cannot write to the table {self.name} in {self.place} ({_said(error, url)})"
             ) from None
+
+
+def _said(error: Exception, url: sa.URL) -> str:
+    """Return in a line what an error says, without the password."""
+    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    return said.replace(str(url.password), "***") if url.password else said
 
 
 def _sqlalchemy() -> Any:
