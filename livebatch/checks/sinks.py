@@ -28,7 +28,7 @@ Batches: TypeAlias = dict[str, list[list[str]]]
 """Rows by writer and partition."""
 
 
-def check_sink(make: Callable[[], Sink], read: Callable[[], Iterable[str]]) -> None:
+def check_sink(make: Callable[[], Sink], read: Callable[[], Iterable[str]], every: int = 1) -> None:
     """Make sure that a sink keeps the rules that the engine relies on.
 
     Its options travel, and make the same sink again. A batch is seen when it is committed, whole,
@@ -41,6 +41,7 @@ def check_sink(make: Callable[[], Sink], read: Callable[[], Iterable[str]]) -> N
     Args:
         make: makes the sink, each time anew, of the same place, where nothing was written yet.
         read: gives the rows that a reader sees in that place. They are text.
+        every: of so many lines between which it could be killed, it is at one.
 
     Raises:
         AssertionError: it breaks a rule; the message says which, and where it was killed.
@@ -59,7 +60,7 @@ def check_sink(make: Callable[[], Sink], read: Callable[[], Iterable[str]]) -> N
     _check_travels(made)
     made.prepare()
     with Crashes(made) as crashes:
-        _SinkCheck(made, crashes, read).run()
+        _SinkCheck(made, crashes, read, every).run()
 
 
 def _check_travels(made: Sink) -> None:
@@ -75,8 +76,10 @@ def _check_travels(made: Sink) -> None:
 class _SinkCheck:
     """Writes batch after batch, in all ways in which that can go wrong."""
 
-    def __init__(self, made: Sink, crashes: Crashes, read: Callable[[], Iterable[str]]) -> None:
-        self._sink, self._crashes, self._read = made, crashes, read
+    def __init__(
+        self, made: Sink, crashes: Crashes, read: Callable[[], Iterable[str]], every: int
+    ) -> None:
+        self._sink, self._crashes, self._read, self._every = made, crashes, read, every
         self._whole: Batches = {}
         self._unsure: dict[str, str] = {}
 
@@ -114,7 +117,7 @@ class _SinkCheck:
         (end,) = self._write({"steps": _rows("steps")})
         first = {line: i for i, line in reversed(list(enumerate(end.steps)))}
         last = {line: i for i, line in enumerate(end.steps)}
-        return sorted({*first.values(), *last.values()})
+        return sorted({*first.values(), *last.values()})[:: self._every]
 
     def _kill(self, writer: str, **when: int) -> None:
         before = f"{self._unsure[writer]} and " if writer in self._unsure else ""

@@ -14,11 +14,14 @@ from tests.sinks.places import place
 
 pytestmark = pytest.mark.process
 
+FEWER = {"csv": 5, "json": 5}
+"""Sinks that share nearly all their code with another are killed at fewer steps."""
+
 
 @pytest.mark.parametrize("kind", kinds())
 def test_every_sink_that_ships(kind: str, tmp_path: Path) -> None:
     where = place(kind, tmp_path)
-    check_sink(where.sink, where.values)
+    check_sink(where.sink, where.values, FEWER.get(kind, 1))
 
 
 def check(kind: type[Any], folder: Path) -> None:
