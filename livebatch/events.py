@@ -13,7 +13,9 @@ from livebatch.interval import Millis
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
-    """Anything that is sent to another process."""
+    """Anything that is sent to another process. ``once``: doing it twice would be wrong."""
+
+    once: ClassVar[bool] = False
 
 
 class BadRecords(msgspec.Struct, frozen=True):
@@ -102,6 +104,10 @@ class StreamingStarted(Message, frozen=True):
     """The engine has begun with batches, ``at`` that time."""
 
     at: Millis
+
+
+class Restarted(Message, frozen=True):
+    """The engine died and was started again; batches may have settled unheard."""
 
 
 class BatchSubmitted(Message, frozen=True):
@@ -305,6 +311,7 @@ class TaskRuns(Message, frozen=True):
 
 Event: TypeAlias = (
     BatchSettled
+    | Restarted
     | BatchFailed
     | SourceChanged
     | StreamRemoved
