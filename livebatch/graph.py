@@ -145,7 +145,8 @@ class Graph:
         self.zero = zero
         self.nodes = self._build([item for item, _ in kept])
         for item, name in kept:
-            self.nodes[item.id].name = name
+            node = self.nodes[item.id]
+            node.name, node.zero = name, zero or 0
 
     def _amend(self, known: Sequence[NodeRecord]) -> None:
         for item in known:
