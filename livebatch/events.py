@@ -265,8 +265,52 @@ class Explained(Message, frozen=True):
     nodes: tuple[StreamNode, ...]
 
 
+class Recovery(msgspec.Struct, frozen=True):
+    """How an engine has gone on from a checkpoint.
+
+    Attributes:
+        at: when it did.
+        again: how many batches were computed again, or for the first time.
+        missed: how many batches' time had passed while it was down.
+        skipped: whether those were left out, as was asked for.
+    """
+
+    at: Millis
+    again: int
+    missed: int
+    skipped: bool = False
+
+
+class CheckpointStatus(msgspec.Struct, frozen=True):
+    """How an engine's checkpoints are doing.
+
+    Attributes:
+        folder: where they are.
+        taken: the time of the batch after which the newest was taken.
+        trouble: why none can be written, in words; else empty.
+        recovery: how it went on from one, if it did.
+    """
+
+    folder: str
+    taken: Millis | None
+    trouble: str = ""
+    recovery: Recovery | None = None
+
+
 class EngineStatus(Message, frozen=True):
-    """How the engine is doing."""
+    """How the engine is doing.
+
+    Attributes:
+        batch: the batch interval.
+        running: whether it makes batches.
+        now: its clock.
+        workers: their process ids.
+        stored: bytes of blocks in memory.
+        pending: how many jobs are under way.
+        worked: seconds that each worker has worked.
+        trouble: what keeps batches from beginning, in words; else empty.
+        checkpoints: if it keeps any.
+    """
 
     batch: Millis
     running: bool
@@ -278,6 +322,8 @@ class EngineStatus(Message, frozen=True):
     pid: int
     name: str = ""
     worked: tuple[float, ...] = ()
+    trouble: str = ""
+    checkpoints: CheckpointStatus | None = None
 
 
 class TaskRun(msgspec.Struct, frozen=True):

@@ -24,9 +24,10 @@ from livebatch.closures import digests
 from livebatch.engine.core import Engine
 from livebatch.engine.files import Damaged, Files
 from livebatch.engine.log import CodeFiles, Entry, FileLog
-from livebatch.engine.recovery import recover, snapshot_of
+from livebatch.engine.recovery import missed, recover, skip_missed, snapshot_of
 from livebatch.engine.snapshot import Lineages, Snapshot, blocks_in
 from livebatch.errors import BlockLost, EngineError
+from livebatch.events import CheckpointStatus, Recovery
 from livebatch.filesystems import reason, within
 from livebatch.interval import Millis
 
@@ -94,6 +95,7 @@ class Checkpoints:
         log: the log of batches.
         taken: the time of the batch after which the newest snapshot was taken.
         trouble: why the last one could not be written, in words; else empty.
+        recovery: how the engine went on from one, if it did.
     """
 
     def __init__(
@@ -112,6 +114,11 @@ class Checkpoints:
         self._due: Millis = 0
         self.taken: Millis | None = None
         self.trouble = ""
+        self.recovery: Recovery | None = None
+
+    def status(self) -> CheckpointStatus:
+        """Return how they are doing."""
+        return CheckpointStatus(self.folder, self.taken, self.trouble, self.recovery)
 
     # -- taking them -------------------------------------------------------------------------
 
@@ -277,15 +284,24 @@ def _name(number: int) -> str:
     return f"{number:015}"
 
 
-def go_on(engine: Engine, checkpoints: Checkpoints) -> bool:
+def go_on(engine: Engine, checkpoints: Checkpoints, skip: bool = False) -> None:
     """Have a new engine go on from the newest checkpoint, if there is one, and take a snapshot of
-    where it is; return whether there was one."""
+    where it is.
+
+    Args:
+        skip: leave out the batches whose time has passed.
+    """
     snapshot = checkpoints.find()
     if snapshot is not None:
         found = checkpoints.read(engine.executor.store)
         recover(engine, snapshot, found.blocks, found.entries)
+        again, late = len({job.time for job in engine.unfinished()}), missed(engine)
+        if skip:
+            skip_missed(engine)
+        checkpoints.recovery = Recovery(engine.clock.now(), again, late, skip and late > 0)
+    engine.checkpoints = checkpoints.status
     checkpoints.take(engine)
-    return snapshot is not None
+    engine.resume()
 
 
 def begin_in(fresh: Checkpoints, engine: Engine, before: Checkpoints | None) -> Checkpoints:
@@ -301,7 +317,7 @@ def begin_in(fresh: Checkpoints, engine: Engine, before: Checkpoints | None) -> 
             f"there is a checkpoint in {fresh.folder} already: StreamingContext.get_or_create goes "
             "on from it; to start anew, give another folder"
         )
-    engine.log = fresh.log
+    engine.log, engine.checkpoints = fresh.log, fresh.status
     fresh.take(engine)
     return fresh
 

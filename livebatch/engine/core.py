@@ -20,13 +20,14 @@ from livebatch.engine.executors.base import Executor
 from livebatch.engine.faults import Faults
 from livebatch.engine.jobs import Job, Jobs
 from livebatch.engine.keeping import Keeping
-from livebatch.engine.log import BatchLog, Entry, Skipped, Started
+from livebatch.engine.log import BatchLog, Entry, Started
 from livebatch.engine.progress import Progress, settled_batch
 from livebatch.engine.scheduler import JobDone
 from livebatch.engine.states import States
 from livebatch.errors import NotRunning
 from livebatch.events import (
     BatchSettled,
+    CheckpointStatus,
     Event,
     Explained,
     SourceChanged,
@@ -60,6 +61,7 @@ class Engine:
     Attributes:
         tick: the time of the next batch; None: it has not begun, or has been halted.
         trouble: what keeps batches from beginning, in words; else empty.
+        checkpoints: tells how they are doing, if it keeps any.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Engine:
         self.faults = Faults(self.graph, self.allocator, executor.store)
         self.tick: Millis | None = None
         self.trouble = ""
+        self.checkpoints: Callable[[], CheckpointStatus] | None = None
         self._halted = False
         self._publish, self.receivers = publish, receivers
         self.progress: dict[str, Progress] = {}
@@ -197,13 +200,6 @@ class Engine:
         self.graph_changed()
         for progress in list(self.progress.values()):
             self.go_on(progress)
-
-    def skip_missed(self) -> None:
-        """Leave out the batches whose time has passed."""
-        if self.tick is not None and self.clock.now() > self.tick:
-            late = (self.clock.now() - self.tick) // self.config.batch + 1
-            self.tick += late * self.config.batch
-            self.note(Skipped(self.tick))
 
     def wait(self) -> float:
         """Return how many seconds there are until the next tick."""

@@ -64,7 +64,6 @@ class Stepped:
         self._service = Service(self.engine, self._halt, self._keep_checkpoints)
         if self._checkpoints is not None:
             go_on(self.engine, self._checkpoints)
-            self.engine.resume()
 
     def serve_driver(self, runner: CallRunner) -> None:
         """Have the driver's functions use this runner for their RDDs' actions."""

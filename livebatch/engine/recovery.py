@@ -183,6 +183,19 @@ def recover(
     engine.allocator.recovered(engine.graph.inputs, engine.clock.now())
 
 
+def missed(engine: Engine) -> int:
+    """Return how many batches there are whose time has passed."""
+    late = -1 if engine.tick is None else engine.clock.now() - engine.tick
+    return 0 if late < 0 else late // engine.config.batch + 1
+
+
+def skip_missed(engine: Engine) -> None:
+    """Leave out the batches whose time has passed."""
+    if engine.tick is not None and (number := missed(engine)):
+        engine.tick += number * engine.config.batch
+        engine.note(Skipped(engine.tick))
+
+
 def _restore(engine: Engine, snapshot: Snapshot, blocks: Mapping[str, BlockRef]) -> None:
     engine.runner = engine.allocator.runner = PlanOnly(snapshot.slots)
     rdds = revived(snapshot.rdds, blocks, engine.runner)

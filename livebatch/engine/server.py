@@ -137,7 +137,8 @@ class Server:
         try:
             while not self.executor.ready:
                 self.engine.poll(0.1)
-            self._go_on()
+            if self._checkpoints is not None:
+                go_on(self.engine, self._checkpoints, self._settings.missed == "skip")
             self.connection.write()
             ready()
             while not self._loop():
@@ -151,15 +152,6 @@ class Server:
             raise
         finally:
             self._close()
-
-    def _go_on(self) -> None:
-        """Go on from where a checkpoint says that an engine was."""
-        if self._checkpoints is None:
-            return
-        go_on(self.engine, self._checkpoints)
-        if self._settings.missed == "skip":
-            self.engine.skip_missed()
-        self.engine.resume()
 
     def _keep_checkpoints(self, folder: str) -> None:
         settings = msgspec.structs.replace(self._settings, checkpoint=folder)

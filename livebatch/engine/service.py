@@ -215,6 +215,8 @@ class Service:
             pid=os.getpid(),
             name=engine.config.name,
             worked=tuple(map(engine.executor.timesheet.worked, workers)),
+            trouble=engine.trouble,
+            checkpoints=engine.checkpoints() if engine.checkpoints else None,
         )
 
 
