@@ -15,6 +15,7 @@ from livebatch.closures import digests
 from livebatch.engine.allocation import Allocator, ids_of
 from livebatch.engine.batches import Batches, inputs_at
 from livebatch.engine.broadcasts import Broadcasts
+from livebatch.engine.commands import JobDone
 from livebatch.engine.config import Config, PlanOnly, Receivers
 from livebatch.engine.driver import Driver
 from livebatch.engine.executors.base import Executor
@@ -24,7 +25,6 @@ from livebatch.engine.log import BatchLog
 from livebatch.engine.progress import Progress, blocks_of, own_blocks, settled_batch
 from livebatch.engine.relief import relieve
 from livebatch.engine.report import stream_status
-from livebatch.engine.scheduler import JobDone
 from livebatch.engine.states import States
 from livebatch.errors import NotRunning
 from livebatch.events import (
