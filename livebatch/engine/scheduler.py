@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
+from livebatch.engine.blame import worker_died
 from livebatch.engine.commands import (
     Command,
     Elapsed,
@@ -146,7 +147,7 @@ class Scheduler:
             if event.block is not None:  # of a task that nobody waits for any more
                 self._commands.append(Release((event.block,)))
             return
-        state, index = found
+        state, index = found[0], found[1].index
         for copy in state.at(index):
             self._take(copy)
             self._commands.append(Kill(copy))
@@ -208,7 +209,8 @@ class Scheduler:
         found = self._take(event.task)
         if found is None:
             return
-        state, index = found
+        state, attempt = found
+        index = attempt.index
         state.lost[index] = state.lost.get(index, 0) + 1
         if state.at(index):
             return
@@ -216,10 +218,8 @@ class Scheduler:
             state.pending.appendleft(index)
             self._offer(state.stage.id)
             return
-        reason = (
-            f"{state.lost[index]} workers died while they ran one of its tasks ({event.reason})"
-        )
-        self._give_up(state.stage.id, Failure("WorkerDied", reason), None)
+        failure = worker_died(attempt.task, state.lost[index], event.reason)
+        self._give_up(state.stage.id, failure, None)
 
     def _give_up(self, stage: str, failure: Failure, lost: str | None, printed: str = "") -> None:
         for name, job in list(self._jobs.items()):
@@ -227,13 +227,13 @@ class Scheduler:
                 self._commands.append(JobGivenUp(name, failure, lost, printed))
                 self._drop(name)
 
-    def _take(self, task: str) -> tuple[StageRun, int] | None:
-        """Return the stage and index of a running task, which runs no more."""
+    def _take(self, task: str) -> tuple[StageRun, Try] | None:
+        """Return the stage and the attempt of a running task, which runs no more."""
         stage = self._running.pop(task, None)
         if stage is None:
             return None
         state = self._stages[stage]
-        return state, state.running.pop(task).index
+        return state, state.running.pop(task)
 
     def _drop(self, job: str) -> None:
         """Forget a job and the stages that only it needed."""

@@ -69,6 +69,7 @@ class Cluster(RuleBasedStateMachine):
         self.ended: list[str] = []
         self.written: set[str] = set()
         self.kept: list[str] = []
+        self.stored: set[str] = set()
         self.released: list[str] = []
 
     # -- lineages and jobs -------------------------------------------------------------------
@@ -216,6 +217,7 @@ class Cluster(RuleBasedStateMachine):
                 case StageKept():
                     assert self.complete(command.stage.id)
                     self.kept += [block.id for block in command.blocks]
+                    self.stored.add(command.stage.id)
                     command.stage.rdd.store(command.blocks)
                 case Release():
                     self.released += [block.id for block in command.blocks]
@@ -250,7 +252,7 @@ class Cluster(RuleBasedStateMachine):
             found = {
                 (id, split)
                 for id in (stage.id for stage in job.stages)
-                if all(map(self.complete, self.stages[id].parents))
+                if all(self.complete(p) or p in self.stored for p in self.stages[id].parents)
                 for split in self.stages[id].splits
                 if (id, split) not in self.done and (id, split) not in busy
             }
