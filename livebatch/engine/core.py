@@ -14,6 +14,7 @@ from livebatch.clock import Clock
 from livebatch.engine.allocation import Allocator
 from livebatch.engine.batches import Batches
 from livebatch.engine.broadcasts import Broadcasts
+from livebatch.engine.commands import JobDone
 from livebatch.engine.config import Config, PlanOnly, Receivers
 from livebatch.engine.driver import Driver
 from livebatch.engine.executors.base import Executor
@@ -22,7 +23,6 @@ from livebatch.engine.jobs import Job, Jobs
 from livebatch.engine.keeping import Keeping
 from livebatch.engine.log import BatchLog, Entry, Started
 from livebatch.engine.progress import Progress, settled_batch
-from livebatch.engine.scheduler import JobDone
 from livebatch.engine.states import States
 from livebatch.errors import NotRunning
 from livebatch.events import (

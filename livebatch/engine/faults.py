@@ -7,7 +7,7 @@ from typing import Any
 
 from livebatch.block import BlockStore, encode_table
 from livebatch.engine.allocation import Allocator
-from livebatch.engine.scheduler import JobDone
+from livebatch.engine.commands import JobDone
 from livebatch.engine.stagerun import StageFaults
 from livebatch.graph import Graph
 from livebatch.interval import Millis

@@ -9,7 +9,7 @@ from typing import Any
 
 from livebatch.block import BlockRef
 from livebatch.clock import Clock
-from livebatch.engine.scheduler import JobDone
+from livebatch.engine.commands import JobDone
 from livebatch.events import BadRecords, Batch
 from livebatch.graph import Job, Output
 from livebatch.interval import Millis
