@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from math import inf
+from pathlib import Path
 from threading import Event as Flag
 from typing import Any, overload
 
@@ -23,11 +24,12 @@ from livebatch.closures import Function, goes_to_driver
 from livebatch.errors import ClosureError, DefinitionError
 from livebatch.events import Batch, BatchFailed, EngineStatus, Event
 from livebatch.failure import Failure, describe
+from livebatch.filesystems import absolute
 from livebatch.frames import StreamingDataFrame
 from livebatch.graph import Output, records
 from livebatch.indriver import DriverContext
 from livebatch.interval import Duration, Millis, to_millis
-from livebatch.launch import EngineKind, attach, connect
+from livebatch.launch import EngineKind, Kept, attach, connect
 from livebatch.life import Life
 from livebatch.operators.refreshed import Refreshed
 from livebatch.operators.transform import Transformed, on_list
@@ -67,6 +69,14 @@ class StreamingContext(Life, BatchRuns, Questions):
         linger: how long the engine goes on after its last client has gone; ``math.inf``: for
             ever. If not told, it ends with this process.
         name: of the engine, by which others find it.
+        checkpoint: a folder, by path or URI, that only this engine uses. It is started again from
+            there if it dies, and a context that is made with this folder later goes on where it
+            was: the streams that have names are `streams` then.
+        checkpoint_every: how often a snapshot is taken there.
+        missed: what becomes of batches whose time passed while the engine was down: they are
+            ``"run"``, in order, or ``"skip"``.
+        supervised: whether the engine is started again if it dies, which without a checkpoint
+            loses what was received and not yet in a batch, and needs the machine to stay up.
         connection: a line to an engine that is there already; nothing is started then.
 
     Raises:
@@ -90,6 +100,10 @@ class StreamingContext(Life, BatchRuns, Questions):
         on_error: str = "skip",
         linger: Duration | None = None,
         name: str | None = None,
+        checkpoint: str | Path | None = None,
+        checkpoint_every: Duration = "10s",
+        missed: str = "run",
+        supervised: bool | None = None,
         connection: Connection | None = None,
     ) -> None:
         self.batch = to_millis(batch, "the batch interval")
@@ -98,8 +112,13 @@ class StreamingContext(Life, BatchRuns, Questions):
         if engine not in ("process", "embedded"):
             raise DefinitionError(f'engine is "process" or "embedded", not {engine!r}')
         check_count(workers, "the number of workers")
+        if missed not in ("run", "skip"):
+            raise DefinitionError(f'missed is "run" or "skip", not {missed!r}')
+        folder = "" if checkpoint is None else absolute(checkpoint)
+        every = to_millis(checkpoint_every, "checkpoint_every")
+        kept = Kept(folder, every, missed, bool(folder) if supervised is None else supervised)
         self.connection = connection or connect(
-            engine, self.batch, workers, on_error == "raise", _seconds(linger), name
+            engine, self.batch, workers, on_error == "raise", _seconds(linger), name, kept
         )
         self._id = secrets.token_hex(3)
         self.runner = ClientRunner(self.connection, self._id)
@@ -112,6 +131,8 @@ class StreamingContext(Life, BatchRuns, Questions):
         self._failures: deque[Failure] = deque(maxlen=FAILURES)
         self._ended = Flag()
         self._hang_ups = [self.connection.listen(self._heard)]
+        if connection is None and folder:
+            self._take_up()
 
     @classmethod
     def attach(cls, name: str | None = None) -> StreamingContext:
@@ -128,14 +149,21 @@ class StreamingContext(Life, BatchRuns, Questions):
         status = connection.request(Status())
         assert isinstance(status, EngineStatus)
         context = cls(status.batch / 1000, connection=connection)
+        context._take_up()
+        return context
+
+    def _take_up(self) -> None:
+        """Know the streams that the engine has."""
+        status = self.connection.request(Status())
+        assert isinstance(status, EngineStatus)
+        self.batch = status.batch
         for found in status.streams:
             stream: DStream[Any] = DStream((), found.slide)
-            stream.name, stream.context = found.name, context
+            stream.name, stream.context = found.name, self
             if _COLUMNS in found.notes:
                 columns = msgspec.json.decode(found.notes[_COLUMNS], type=Columns)
                 stream.schema = arrow_schema(columns)
-            context.streams[found.name] = stream
-        return context
+            self.streams[found.name] = stream
 
     # -- combinations -------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from livebatch.engine.executors.base import Executor
 from livebatch.engine.executors.local import LocalExecutor
 from livebatch.engine.log import BatchLog
 from livebatch.engine.runtime import make_place, socket_address
-from livebatch.interval import Duration, to_millis
+from livebatch.interval import Duration, Millis, to_millis
 from livebatch.rdd import RDD
 from livebatch.session import StreamingContext
 from livebatch.stream import DStream
@@ -43,6 +43,10 @@ class ManualContext(StreamingContext):
         executor: where tasks run; inline if not given.
         on_error: as for `StreamingContext`.
         log: where batches are logged; in memory if not given.
+        checkpoint: the folder of its checkpoints; it goes on from what is there, which is how a
+            restart is tried out: make a second context without stopping the first.
+        every: how often a snapshot is taken.
+        at: what the clock says, milliseconds since 1970 UTC.
 
     An executor that is given is not closed with the context, so that several can use it.
 
@@ -62,10 +66,15 @@ class ManualContext(StreamingContext):
         executor: Executor | None = None,
         on_error: str = "skip",
         log: BatchLog | None = None,
+        checkpoint: str | None = None,
+        every: Duration = "10s",
+        at: Millis = START,
     ) -> None:
-        self.clock = ManualClock(START)
-        millis = to_millis(batch)
-        self.stepped = Stepped(millis, self.clock, executor, log, on_error == "raise")
+        self.clock = ManualClock(at)
+        millis, strict = to_millis(batch), on_error == "raise"
+        self.stepped = Stepped(
+            millis, self.clock, executor, log, strict, checkpoint, to_millis(every)
+        )
         super().__init__(batch, on_error=on_error, connection=self.stepped)
 
     def advance(self, duration: Duration) -> None:

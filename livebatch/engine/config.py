@@ -22,12 +22,14 @@ class Config:
         strict: fail a batch at the first record that a function raises on.
         name: of the engine.
         urgency: of its batches among all jobs; what is lower comes first.
+        place: the directory of its blocks, if they lie in one.
     """
 
     batch: Millis
     strict: bool = False
     name: str = ""
     urgency: int = 0
+    place: str = ""
 
 
 @dataclass(frozen=True)
