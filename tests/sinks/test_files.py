@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 import livebatch as lb
+from livebatch.clock import SystemClock
 from livebatch.errors import DefinitionError, JobFailed, SinkError
 from livebatch.interval import to_datetime
 from livebatch.sinks import Key, manifest, sink
@@ -110,13 +111,14 @@ def test_vacuum(written: Path) -> None:
     for path in written.rglob("*"):
         os.utime(path, (START / 1000, START / 1000))
     fresh = made.write(KEY, iter([1]))
-    names = {part.column("name")[0].as_py() for part in (dead,)}
-    names.add(str(hidden.relative_to(written)))
-    assert set(lb.vacuum_output(written)) == names
+    made_at = SystemClock().now() / 1000 - 60
+    os.utime(written / fresh.column("name")[0].as_py(), (made_at, made_at))
+    gone = {dead.column("name")[0].as_py(), str(hidden.relative_to(written))}
+    assert set(lb.vacuum_output(written)) == gone
     kept = {written / part.column("name")[0].as_py() for part in (pending, fresh)}
     assert data_files(written) == counting | kept
     assert lb.vacuum_output(written) == []
-    assert lb.vacuum_output(written, "1ms") == [fresh.column("name")[0].as_py()]
+    assert lb.vacuum_output(written, "30s") == [fresh.column("name")[0].as_py()]
     assert lb.read_output(written).to_arrow().num_rows == 9
     assert (written / "notes.txt").exists()
 
