@@ -244,7 +244,8 @@ def to_sql(
 
     Args:
         name: of the table.
-        con: the database's URL: ``"sqlite:////data/out.db"``. Its password is never shown.
+        con: the database's URL: ``"sqlite:////data/out.db"``. Its password is never shown, but
+            kept in checkpoints with the stream.
         schema: of the database, where the table is; its default if not told.
         if_exists: what is done about a table that is there already now: ``"append"`` to it,
             ``"fail"``, or ``"replace"`` it.
