@@ -113,7 +113,7 @@ class Sink(msgspec.Struct, frozen=True):
         except SinkError:
             raise
         except Exception as error:  # deltalake raises all kinds
-            said = str(error).strip().partition("\n")[0]
+            said = str(error).strip().partition("\n")[0].replace(self.path, shown(self.path))
             for secret in (self.storage_options or {}).values():
                 said = said.replace(secret, "***") if secret else said
             raise SinkError(
