@@ -46,12 +46,14 @@ def connect(
     strict: bool,
     linger: float | None = None,
     name: str | None = None,
+    backpressure: bool = True,
 ) -> Connection:
     """Start an engine and return a line to it.
 
     Args:
         linger: seconds that it goes on after its last client; infinity: for ever; None: it is
             stopped when this process ends.
+        backpressure: whether pull sources are limited while batches fall behind.
 
     Raises:
         EngineLost: it could not be started; the message says why.
@@ -59,7 +61,7 @@ def connect(
     """
     called = checked_name(name or f"lb{os.getpid()}-{os.urandom(2).hex()}")
     seconds = ORPHANED if linger is None else None if linger == inf else linger
-    settings = Settings(called, batch, workers or 0, strict, seconds)
+    settings = Settings(called, batch, workers or 0, strict, seconds, backpressure=backpressure)
     connection: Connection
     if kind == "embedded":
         connection = EmbeddedConnection(settings)

@@ -33,6 +33,7 @@ from livebatch.operators.transform import Transformed, on_list
 from livebatch.questions import Questions
 from livebatch.rdd import RDD
 from livebatch.schema import Columns, arrow_schema
+from livebatch.sources.receiving import Overflow, check_overflow
 from livebatch.stream import (
     DStream,
     lift,
@@ -66,6 +67,13 @@ class StreamingContext(Life, BatchRuns, Questions):
         linger: how long the engine goes on after its last client has gone; ``math.inf``: for
             ever. If not told, it ends with this process.
         name: of the engine, by which others find it.
+        backpressure: whether sources that are pulled (files, rates, recordings) give less while
+            batches fall behind, so that these do not pile up: what is left over comes later.
+            Nothing is limited while batches keep up. (Spark:
+            ``spark.streaming.backpressure.enabled``, which is off there.)
+        on_overflow: what happens to sources that are pushed (sockets, measurements) when batches
+            fall behind and too much waits: ``"block"``, ``"drop_oldest"`` or ``"spill"``, as
+            `livebatch.sources.receiving.Receiving` tells; a source can be told otherwise.
         connection: a line to an engine that is there already; nothing is started then.
 
     Raises:
@@ -89,6 +97,8 @@ class StreamingContext(Life, BatchRuns, Questions):
         on_error: str = "skip",
         linger: Duration | None = None,
         name: str | None = None,
+        backpressure: bool = True,
+        on_overflow: Overflow = "block",
         connection: Connection | None = None,
     ) -> None:
         self.batch = to_millis(batch, "the batch interval")
@@ -97,8 +107,10 @@ class StreamingContext(Life, BatchRuns, Questions):
         if engine not in ("process", "embedded"):
             raise DefinitionError(f'engine is "process" or "embedded", not {engine!r}')
         check_count(workers, "the number of workers")
+        check_overflow(on_overflow)
+        self.on_overflow = on_overflow
         self.connection = connection or connect(
-            engine, self.batch, workers, on_error == "raise", _seconds(linger), name
+            engine, self.batch, workers, on_error == "raise", _seconds(linger), name, backpressure
         )
         self._id = secrets.token_hex(3)
         self.runner = ClientRunner(self.connection, self._id)

@@ -43,6 +43,7 @@ class ManualContext(StreamingContext):
         executor: where tasks run; inline if not given.
         on_error: as for `StreamingContext`.
         log: where batches are logged; in memory if not given.
+        backpressure: as for `StreamingContext`.
 
     An executor that is given is not closed with the context, so that several can use it.
 
@@ -62,10 +63,11 @@ class ManualContext(StreamingContext):
         executor: Executor | None = None,
         on_error: str = "skip",
         log: BatchLog | None = None,
+        backpressure: bool = True,
     ) -> None:
         self.clock = ManualClock(START)
         millis = to_millis(batch)
-        self.stepped = Stepped(millis, self.clock, executor, log, on_error == "raise")
+        self.stepped = Stepped(millis, self.clock, executor, log, on_error == "raise", backpressure)
         super().__init__(batch, on_error=on_error, connection=self.stepped)
 
     def advance(self, duration: Duration) -> None:

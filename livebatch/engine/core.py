@@ -19,6 +19,7 @@ from livebatch.engine.config import Config, PlanOnly, Receivers
 from livebatch.engine.driver import Driver
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.faults import Faults
+from livebatch.engine.intake import Intake
 from livebatch.engine.jobs import Job, Jobs
 from livebatch.engine.log import BatchLog
 from livebatch.engine.progress import Progress, blocks_of, own_blocks, settled_batch
@@ -31,7 +32,6 @@ from livebatch.events import (
     BatchSettled,
     Event,
     Explained,
-    SourceChanged,
     SourceState,
     StageCost,
     StreamingStarted,
@@ -76,18 +76,18 @@ class Engine:
         # Fixed when the engine starts: states and windows stay divided as they are.
         self.runner = PlanOnly(executor.slots)
         self.jobs = jobs or Jobs(executor, driver, lambda rdd: rdd.cuts_lineage)
-        self.broadcasts = Broadcasts(self.graph, self.jobs, executor, publish)
+        self.intake = Intake(config, publish, receivers)
+        self._publish, self._receivers = self.intake.relay, receivers
+        self.broadcasts = Broadcasts(self.graph, self.jobs, executor, self._publish)
         self.states = States(self.graph, self.jobs)
-        self.allocator = Allocator(self.runner)
+        self.allocator = Allocator(self.runner, self.intake)
         self._faults = Faults(self.graph, self.allocator, executor.store)
         self.tick: Millis | None = None
         self._halted = False
-        self._publish, self._receivers = publish, receivers
         self._progress: dict[str, Progress] = {}
-        self._batches = Batches(clock, log, publish)
+        self._batches = Batches(clock, log, self._publish)
         self._condemned: list[RDD[Any]] = []
         self._costs: dict[str, StageCost] = {}
-        self._source_states: dict[str, SourceState] = {}
 
     # -- the graph ---------------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class Engine:
         try:
             return self.allocator.allocate(node, time)
         except Exception as error:
-            self.source_changed(SourceState(node.id, "stopped", str(error)))
+            self.intake.changed(SourceState(node.id, "stopped", str(error)))
             return RDD(Stored(()), runner=self.runner)
 
     def _next(self, progress: Progress) -> None:
@@ -319,20 +319,13 @@ class Engine:
 
     def received(self, stream: str, block: BlockRef) -> None:
         """Take in a block of a push source."""
-        if stream in self.graph.nodes:
-            self.allocator.received(stream, block)
-        else:
-            self.jobs.delete([block])
+        known = stream in self.graph.nodes
+        self.jobs.delete(self.allocator.received(stream, block) if known else [block])
 
     @property
     def drained(self) -> bool:
         """Whether all that was received has been processed."""
         return self.idle and not self.allocator.pending
-
-    def source_changed(self, state: SourceState) -> None:
-        """Take note of how a source is doing."""
-        self._source_states[state.stream] = state
-        self._publish(SourceChanged(state))
 
     def code_in_use(self) -> set[str]:
         """Return the digests of the code that streams, their batches and jobs need."""
@@ -377,9 +370,7 @@ class Engine:
             return block.inline is not None or block.id in known
 
         named = [p for p in self._progress.values() if p.output.name]
-        return tuple(
-            stream_status(p, self.graph, self._source_of(p.output), in_memory) for p in named
-        )
+        return tuple(stream_status(p, self.graph, self.intake, in_memory) for p in named)
 
     def explain(self, name: str) -> Explained:
         """Return how a named stream is computed, and what its newest batch cost.
@@ -388,10 +379,6 @@ class Engine:
             NotRunning: there is no such stream.
         """
         return explained(self.graph.named(name), self._costs)
-
-    def _source_of(self, output: Output) -> str:
-        state = self._source_states.get(self.graph.stream_of(output).id)
-        return f"{state.state} {state.detail}".strip() if state else ""
 
 
 def _job_id(job: OutputJob) -> str:

@@ -38,6 +38,7 @@ class Stepped:
         executor: Executor | None = None,
         log: BatchLog | None = None,
         strict: bool = False,
+        backpressure: bool = True,
     ) -> None:
         self.clock = clock or ManualClock()
         self.executor = executor or InlineExecutor()
@@ -49,7 +50,7 @@ class Stepped:
         self._events: deque[Event] = deque()
         self._listeners: list[Callable[[Event], None]] = []
         self._dispatching = False
-        config = Config(batch, strict)
+        config = Config(batch, strict, backpressure=backpressure)
         self.engine = Engine(
             config, self.clock, self.executor, self.driver, self.log, self._events.append
         )

@@ -17,6 +17,7 @@ from livebatch.engine.child import GRACE, Child
 from livebatch.engine.config import Config
 from livebatch.engine.core import Engine
 from livebatch.engine.driver_host import DriverHost
+from livebatch.engine.durable import DurableBlocks, state_dir
 from livebatch.engine.executors.local import LocalExecutor
 from livebatch.engine.limits import cpu_count, memory_limit
 from livebatch.engine.log import FileLog
@@ -42,6 +43,9 @@ LOOK = 1.0
 BLOCKS_SHARE = 0.25
 """The part of the memory that blocks may take, unless told."""
 
+BUFFER_SHARE = 0.25
+"""The part of what blocks may take that may wait of one source, unless told."""
+
 WORKERS_SHARE = 0.6
 """The part of the memory that the workers may take together."""
 
@@ -66,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True):
         strict: fail a batch at the first record that a function raises on.
         linger: seconds without a client after which it stops; None: never.
         budget: bytes that blocks may take in memory; 0: a quarter of it.
+        backpressure: whether pull sources are limited while batches fall behind.
     """
 
     name: str
@@ -74,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True):
     strict: bool = False
     linger: float | None = 600.0
     budget: int = 0
+    backpressure: bool = True
 
 
 class Server:
@@ -109,12 +115,22 @@ class Server:
         self.hub = Hub(router, events)
         self.executor = LocalExecutor(self.hub, router, self._place, workers, memory)
         self._driver = DriverHost(self.hub, lambda: start_driver(router, events))
-        self._receivers = ReceiverHost(self.hub, router, self._place, settings.batch)
+        buffer, durable = int(budget * BUFFER_SHARE), state_dir(settings.name)
+        self._durable = DurableBlocks(durable)
+        self._receivers = ReceiverHost(
+            self.hub, router, self._place, settings.batch, buffer, durable
+        )
         self.log_path = runtime_dir() / f"{settings.name}.batches"
         self.log_path.unlink(missing_ok=True)
         self._log = FileLog(self.log_path)
         self.engine = Engine(
-            Config(settings.batch, settings.strict, settings.name),
+            Config(
+                settings.batch,
+                settings.strict,
+                settings.name,
+                backpressure=settings.backpressure,
+                buffer=buffer,
+            ),
             clock or SystemClock(),
             self.executor,
             self._driver,
@@ -122,7 +138,8 @@ class Server:
             self.hub.publish,
             self._receivers,
         )
-        self._receivers.tell(self.engine.received, self.engine.source_changed)
+        self.engine.jobs.deleted = self._durable.delete
+        self._receivers.tell(self.engine.received, self.engine.intake.changed)
         self._service = Service(self.engine, self._stop)
         self.hub.serve("client", self._heard)
         self._stopped = Flag()
@@ -164,6 +181,7 @@ class Server:
         while not self._stopped.is_set():
             self.engine.poll(self.engine.wait())
             self.engine.advance()
+            self._receivers.keep_up()
             self._free_code()
             if look.due():
                 self._clients = {client for client in self._clients if client.is_alive()}
@@ -228,6 +246,7 @@ class Server:
         self.executor.close()
         self._log.close()
         self._log.remove()
+        self._durable.remove()  # nobody goes on from here
         self.hub.close()
         with suppress(OSError):
             self.connection.remove()
