@@ -33,11 +33,33 @@ class BadRecords(msgspec.Struct, frozen=True):
 
 
 class SourceState(Message, frozen=True):
-    """How a source is doing: ``connecting``, ``receiving`` or ``stopped``, and why."""
+    """How a source is doing: ``connecting``, ``receiving``, ``waiting`` for room, or ``stopped``,
+    and why; and how many records have been ``dropped`` since this was last said."""
 
     stream: str
     state: str
     detail: str = ""
+    dropped: int = 0
+
+
+class InputStatus(msgspec.Struct, frozen=True):
+    """How sources are doing, all together.
+
+    Attributes:
+        state: of each, and why.
+        limit: records a second that pull sources may give, as batches fall behind; None: all.
+        waiting: bytes that push sources have given and no batch has worked off yet.
+        buffer: how many that may be.
+        dropped: records that have been dropped for want of room.
+        on_overflow: what happens when the buffers are full; empty if there are none.
+    """
+
+    state: str = ""
+    limit: float | None = None
+    waiting: int = 0
+    buffer: int = 0
+    dropped: int = 0
+    on_overflow: str = ""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -181,7 +203,7 @@ class StreamStatus(msgspec.Struct, frozen=True):
         bad: records left out so far.
         failed: how many batches have failed.
         error: why the newest batch failed, if it did.
-        source: how its source is doing, if it is one.
+        input: how the sources are doing that it is computed from, up to other named streams.
         retained: how many batches are kept.
         retain: how long they are.
         first: the time of the oldest batch kept.
@@ -202,7 +224,7 @@ class StreamStatus(msgspec.Struct, frozen=True):
     delay: Millis
     bad: int
     error: str | None
-    source: str = ""
+    input: InputStatus = InputStatus()
     retained: int = 0
     retain: Millis = 0
     first: Millis | None = None

@@ -374,15 +374,18 @@ def watched(nodes: dict[str, DStream[Any]]) -> list[Output]:
 
 def states_of(node: DStream[Any]) -> list[DStream[Any]]:
     """Return the streams with a state that a stream is computed by, up to other named streams."""
+    return [found for found in unnamed_upstream(node) if found.cuts_lineage]
+
+
+def unnamed_upstream(node: DStream[Any]) -> list[DStream[Any]]:
+    """Return a stream and all that it is computed from, up to other named streams."""
     found: dict[str, DStream[Any]] = {}
-    stack, seen = [node], {node.id}
+    stack = [node]
     while stack:
         current = stack.pop()
-        if current.cuts_lineage:
+        if current.id not in found:
             found[current.id] = current
-        fresh = [p for p in current.parents if p.name is None and p.id not in seen]
-        seen.update(parent.id for parent in fresh)
-        stack.extend(fresh)
+            stack.extend(parent for parent in current.parents if parent.name is None)
     return list(found.values())
 
 

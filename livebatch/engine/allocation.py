@@ -8,6 +8,7 @@ from typing import Any
 
 from livebatch.block import BlockRef
 from livebatch.closures import revive
+from livebatch.engine.intake import Intake
 from livebatch.engine.log import Allocated
 from livebatch.interval import Millis
 from livebatch.rdd import RDD, JobRunner, blocks_of, from_lineage, stored, to_lineage
@@ -22,8 +23,8 @@ FED = ("queue", "errors")
 class Allocator:
     """Collects what sources give, and hands each batch its share."""
 
-    def __init__(self, runner: JobRunner) -> None:
-        self.runner = runner
+    def __init__(self, runner: JobRunner, intake: Intake) -> None:
+        self.runner, self._intake = runner, intake
         self._sources: dict[str, PullSource | PushSource] = {}
         self.received_blocks: dict[str, list[BlockRef]] = {}
         self.queues: dict[str, deque[RDD[Any]]] = {}
@@ -35,6 +36,7 @@ class Allocator:
     def keep_only(self, inputs: Iterable[Input[Any]], time: Millis) -> list[BlockRef]:
         """Take on new inputs, forget all but these, return the blocks nobody will ask for."""
         wanted = {node.id: node for node in inputs}
+        self._intake.keep_only(wanted.values())
         for id in wanted.keys() - self._inputs:
             self._begin(wanted[id], time)
         gone, self._inputs = self._inputs - wanted.keys(), set(wanted)
@@ -96,9 +98,10 @@ class Allocator:
             self.offsets[node.id] = entry.offsets[node.id]
         return rdd
 
-    def received(self, stream: str, block: BlockRef) -> None:
-        """Take in a block of a push source."""
-        self.received_blocks.setdefault(stream, []).append(block)
+    def received(self, stream: str, block: BlockRef) -> list[BlockRef]:
+        """Take in a block of a push source; return those that are dropped for it."""
+        waiting = self.received_blocks.setdefault(stream, [])
+        return self._intake.buffers.add(stream, block, waiting)
 
     def offered(self, stream: str, rdds: Iterable[RDD[Any]]) -> None:
         """Put RDDs into the queue of a queue stream."""
@@ -123,8 +126,10 @@ class Allocator:
             return self._from_queue(node)
         made = self._sources.get(node.id)
         if made is None or isinstance(made, PushSource):
-            return stored(self.received_blocks.pop(node.id, []), self.runner)
-        readers, self.offsets[node.id] = made.plan(self.offsets[node.id], time)
+            waiting = self.received_blocks.get(node.id, [])
+            return stored(self._intake.buffers.take(node.id, time, waiting), self.runner)
+        limit = self._intake.backpressure.limit(node.id)
+        readers, self.offsets[node.id] = made.plan(self.offsets[node.id], time, limit)
         return RDD(Read(tuple(readers)), runner=self.runner)
 
     def _from_queue(self, node: Input[Any]) -> RDD[Any]:
