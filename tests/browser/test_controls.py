@@ -53,7 +53,7 @@ CELLS = [
     "errors(3)",
     "errors(4)",
     "print('begun')\nwhile True: pass",
-    "widget.FRAMES_PER_SECOND, widget.governor.share = 20, 0.15",
+    "widget.rounds.rate, widget.rounds.share = 20, 0.15",
     "live()['numbers'].view._feed._seq",
 ]
 VIEW = "window.__livebatch.views.numbers"
