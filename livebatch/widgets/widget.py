@@ -6,6 +6,8 @@ import traceback
 from datetime import datetime
 from threading import Lock
 from typing import Any
+from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import anywidget
 import ipywidgets
@@ -25,6 +27,7 @@ from livebatch.widgets.rounds import Rounds
 UNSEEN_SECONDS = 1.0
 
 rounds = Rounds()
+_views: WeakValueDictionary[str, View] = WeakValueDictionary()
 
 
 class View(anywidget.AnyWidget):
@@ -47,6 +50,7 @@ class View(anywidget.AnyWidget):
     _esm = STUB
     _css = static(".css", first="view.css")
     name = traitlets.Unicode().tag(sync=True)
+    key = traitlets.Unicode().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
     compact = traitlets.Bool().tag(sync=True)
     assets = traitlets.Instance(ipywidgets.Widget).tag(sync=True, **ipywidgets.widget_serialization)
@@ -60,7 +64,11 @@ class View(anywidget.AnyWidget):
         self._lock = Lock()
         self._orders: set[str] = set()
         self._behind, self._quiet_until = False, 0.0
-        super().__init__(name=name, title=title or name, compact=kind == "none", assets=assets())
+        key = uuid4().hex
+        super().__init__(
+            name=name, key=key, title=title or name, compact=kind == "none", assets=assets()
+        )
+        _views[key] = self
         self.on_msg(self._hear)
         self.observe(lambda change: self._feed.pause(change["new"]), "paused")
         rounds.join(self)
@@ -106,6 +114,10 @@ class View(anywidget.AnyWidget):
 
     def _take_note(self, said: dict[str, Any]) -> None:
         match said:
+            case {"all": list(notes)}:  # of the views of a page, one has the word
+                for key, note in notes:
+                    if (view := _views.get(key)) is not None:
+                        view._take_note(note)
             case {"do": "pause", "value": bool(value)}:
                 self.paused = value
             case {"do": "window", "value": float() | int() as value} if value > 0:

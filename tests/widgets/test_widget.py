@@ -189,6 +189,14 @@ def test_a_page_that_cannot_keep_up_is_waited_for(sent: Sent) -> None:
     assert sent.next()[0]["seq"] == newest + 1
 
 
+def test_one_view_says_how_far_the_page_is_with_all(sent: Sent) -> None:
+    first, second = (show(name, "line").view for name in ("clicks", "other"))
+    note = {"page": "p", "seq": -1, "sees": False}
+    gone = "of a view that was closed"
+    first._handle_custom_msg({"all": [[gone, note], [second.key, note]]}, [])
+    assert (first._audience.sight(), second._audience.sight()) == (Sight.OPEN, Sight.HIDDEN)
+
+
 def test_a_new_view_of_a_stream_replaces_the_old_and_leaves_nothing(sent: Sent) -> None:
     show("clicks", "line")
     show("other", "bar")
