@@ -15,7 +15,8 @@ from typing import Any, overload
 import msgspec
 
 import livebatch.frames
-import livebatch.operators  # noqa: F401  (streams get their methods)
+import livebatch.operators
+import livebatch.sinks  # noqa: F401  (streams get their methods)
 from livebatch.arguments import check_count, check_name
 from livebatch.batchrun import BatchRuns
 from livebatch.client import ClientRunner, Connection, Subscription
@@ -314,8 +315,9 @@ class StreamingContext(Life, BatchRuns, Questions):
         self.streams.pop(name, None)
         self._unsubscribe(name)
 
-    def add_output(self, stream: DStream[Any], function: Function) -> None:
-        """Have a function called with (time, rdd) of every batch, in the driver process."""
+    def add_output(self, stream: DStream[Any], function: Function | None) -> None:
+        """Have a function called with (time, rdd) of every batch, in the driver process; None:
+        have every batch computed."""
         self._define(stream, Output(self._new_id(), _reference(stream), function, 0, None,
                                     self._owner))  # fmt: skip
 

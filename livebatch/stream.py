@@ -28,8 +28,9 @@ class Context(Protocol):
 
     write: Callable[[str], None]
 
-    def add_output(self, stream: DStream[Any], function: Function) -> None:
-        """Have a function called with every batch of a stream, in the driver process."""
+    def add_output(self, stream: DStream[Any], function: Function | None) -> None:
+        """Have a function called with every batch of a stream, in the driver process; None: have
+        every batch computed."""
 
     def amend(self, stream: DStream[Any]) -> None:
         """Take note that a stream is to be kept otherwise than when it was made."""

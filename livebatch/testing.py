@@ -1,4 +1,4 @@
-"""What livebatch is tested with, for testing your own streams, sources and executors.
+"""What livebatch is tested with, for testing your own streams, sources, sinks and executors.
 
 Nothing here reads the time: a `ManualContext` stands still until it is told to go on.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from livebatch.checks import check_source
+from livebatch.checks import check_sink, check_source
 from livebatch.clock import ManualClock
 from livebatch.engine.embedded import Stepped
 from livebatch.engine.executors.base import Executor
@@ -25,7 +25,7 @@ from livebatch.session import StreamingContext
 from livebatch.stream import DStream
 from livebatch.transport import Hub
 
-__all__ = ["ManualContext", "check_source", "collected", "local_executor", "run"]
+__all__ = ["ManualContext", "check_sink", "check_source", "collected", "local_executor", "run"]
 
 START = 1_700_000_000_000
 """The time at which a `ManualContext` begins, milliseconds since 1970 UTC."""
