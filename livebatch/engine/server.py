@@ -156,7 +156,8 @@ class Server:
             while not self.executor.ready:
                 self.engine.poll(0.1)
             if self._checkpoints is not None:
-                go_on(self.engine, self._checkpoints, self._settings.missed == "skip")
+                skip = self._settings.missed == "skip"
+                go_on(self.engine, self._checkpoints, skip, self._durable.read)
             self.connection.write()
             ready()
             while not self._loop():
