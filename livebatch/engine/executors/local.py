@@ -189,7 +189,7 @@ class LocalExecutor:
         """A worker has ended, or closed the pipe by which that is known: what there may be left
         of it is killed, its task is lost, and another takes its place."""
         worker.child.kill()
-        worker.child.close()
+        worker.child.close(patience=0)
         self._forget(worker)
         reason, kills = worker.doomed or worker.child.end_of(), oom_kills()
         memory = kills > self._oom_kills and "SIGKILL" in reason
