@@ -24,12 +24,12 @@ def is_chain(steps: tuple[Step, ...]) -> bool:
 
 def cut(rows: Data, count: int) -> Iterator[Data]:
     """Yield rows in about so many pieces, and no rows in one; rows whose number is not known, in
-    pieces as small as if they were as many as become Python objects at once.
+    pieces that are small even so.
 
     >>> import pyarrow as pa
     >>> [list(piece) for piece in cut(Tables([pa.table({"n": [1, 2, 3]})]), 2)]
     [[{'n': 1}, {'n': 2}], [{'n': 3}]]
-    >>> [sum(1 for row in piece) for piece in cut(iter(range(10_000)), 16)]
+    >>> [sum(1 for row in piece) for piece in cut(iter(range(10_000)), 4)]
     [4096, 4096, 1808]
     """
     if isinstance(rows, Tables):
@@ -37,6 +37,6 @@ def cut(rows: Data, count: int) -> Iterator[Data]:
         starts = ((table, n) for table in rows.tables for n in range(0, table.num_rows, size or 1))
         pieces: Iterator[Data] = (Tables([table.slice(n, size)]) for table, n in starts)
     else:
-        some = partial(islice, rows, max(PART // count, 1))
+        some = partial(islice, rows, max(PART // count**2, 1))
         pieces = map(iter, iter(lambda: list(some()), []))
     yield from chain([next(pieces, rows)], pieces)

@@ -32,6 +32,7 @@ from livebatch.failure import Failure, describe
 from livebatch.rdd.layers import Layer
 from livebatch.rdd.operation import (
     AnyOperation,
+    Coalesced,
     Data,
     Exchanged,
     Filtered,
@@ -43,6 +44,7 @@ from livebatch.rdd.operation import (
     Rows,
     Shuffled,
     Tabled,
+    Unioned,
 )
 from livebatch.scratch import dumps, gathered
 from livebatch.taskcontext import running
@@ -135,7 +137,7 @@ def _divided(task: Task, shuffle: Shuffled | Exchanged, rows: Data) -> Encoded:
 def _results(task: Task, store: BlockStore, guard: Guard | None, read: list[int]) -> Any:
     """Return the rows of the last step, which come piece by piece where that was asked for."""
     first, *others = task.steps
-    if task.pieces == 1 or not is_chain(task.steps) or not all(map(_is_by_record, others)):
+    if task.pieces == 1 or not is_chain(task.steps) or not all(map(_goes_by_piece, others)):
         return _rows(task.steps, store, guard, read)
     source = _rows((first,), store, guard, read)
     if not others or isinstance(source, Layer):
@@ -209,6 +211,11 @@ def _is_by_record(step: Step) -> bool:
         function = operation.function
         return isinstance(function, Builtin) and function.name in _BY_RECORD
     return isinstance(operation, (Mapped, Filtered, FlatMapped))
+
+
+def _goes_by_piece(step: Step) -> bool:
+    """Return whether an operation gives of rows cut into pieces what it gives of them at once."""
+    return isinstance(step.operation, (Unioned, Coalesced)) or _is_by_record(step)
 
 
 class Guard:

@@ -25,6 +25,7 @@ from tests.engine.lineages import COLLECT, kept
 CHAINS: dict[str, Any] = {
     "by record": lambda rdd: rdd.map(lambda n: n + 1).filter(lambda n: n % 3).flat_map(range),
     "values": lambda rdd: rdd.map(lambda n: (n, n)).map_values(str),
+    "side by side": lambda rdd: rdd.union(rdd).map(lambda n: n + 1).coalesce(1),
     "whole partitions": lambda rdd: rdd.map(abs).map_partitions(lambda rows: [sum(rows)]),
     "a frame": lambda rdd: RDD(
         Tabled(builtin(framed, "rows", (("n", "BIGINT"), ("m", "VARCHAR")))),

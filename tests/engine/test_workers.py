@@ -263,15 +263,17 @@ builtins.hoard = bytearray(250 << 20)
     assert small.parallelize([1], 1).map(lambda row: len(bytearray(LARGE))).collect() == [LARGE]
 
 
-def test_rows_that_do_not_fit_at_once_come_in_pieces(small: ManualContext) -> None:
-    numbers = small.queue_stream([range(8000)])
-    wide = numbers.map(lambda n: {"n": n, "text": f"{n:050000}"})
-    frame = wide.to_frame({"n": "BIGINT"})
-    small.register("wide", frame)
-    small.start()
-    small.advance("1s")
-    rows = small.streams["wide"].latest().collect()
-    assert [row["n"] for row in rows] == list(range(8000))
+@pytest.mark.slow
+def test_rows_that_do_not_fit_at_once_come_in_pieces() -> None:
+    """900 MB of rows on their way into a frame, in a worker that may take 1 GiB."""
+    count, limit = 18_000, 1 << 30
+    with local_executor(1, memory=limit) as executor, ManualContext("1s", executor) as ssc:
+        rows = ssc.queue_stream([range(count)]).map(lambda n: {"n": n, "text": f"{n:050000}"})
+        ssc.register("wide", rows.to_frame({"n": "BIGINT"}))
+        ssc.start()
+        ssc.advance("1s")
+        found = ssc.streams["wide"].latest().collect()
+    assert [row["n"] for row in found] == list(range(count))
 
 
 def test_a_function_that_never_has_enough_fails_with_its_line(small: ManualContext) -> None:
