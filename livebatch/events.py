@@ -260,7 +260,7 @@ class Explained(Message, frozen=True):
 
 
 class EngineStatus(Message, frozen=True):
-    """How the engine is doing."""
+    """How the engine is doing. ``trouble``: what keeps workers from starting, if anything does."""
 
     batch: Millis
     running: bool
@@ -272,6 +272,7 @@ class EngineStatus(Message, frozen=True):
     pid: int
     name: str = ""
     worked: tuple[float, ...] = ()
+    trouble: str = ""
 
 
 class TaskRun(msgspec.Struct, frozen=True):

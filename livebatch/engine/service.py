@@ -236,6 +236,7 @@ class Service:
             pid=os.getpid(),
             name=engine.config.name,
             worked=tuple(map(engine.executor.timesheet.worked, workers)),
+            trouble=engine.executor.trouble,
         )
 
 

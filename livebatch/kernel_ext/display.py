@@ -69,6 +69,8 @@ def engine_table(status: EngineStatus) -> Grid:
         ("streams", ", ".join(sorted(s.name for s in status.streams)) or "none yet"),
         ("stored", nbytes(status.stored)),
     ]
+    if status.trouble:
+        rows.append(("trouble", status.trouble))
     if status.pending:
         rows.append(("at work on", counted(status.pending, "job")))
     return Grid((), rows)

@@ -235,6 +235,12 @@ def test_workers_that_die_at_every_start_are_started_ever_more_rarely(
         with pytest.raises(EngineError, match=r"ended with exit code 1 \(5 in a row\)"):
             eventually(lambda: executor.poll(0.05) or executor.ready)
         assert not executor._starts.may
+        with (
+            ManualContext("1s", executor) as ssc,
+            pytest.raises(JobFailed, match="workers end before they can work"),
+        ):
+            ssc.parallelize([1]).count()
+        assert "in a row" in ssc.status().trouble
         monkeypatch.delenv("PYTHONHASHSEED")
         eventually(lambda: executor.poll(0.05) or executor._workers)
         eventually(lambda: executor.poll(0.05) or not executor.trouble)
