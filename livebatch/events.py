@@ -330,7 +330,7 @@ class EngineStatus(Message, frozen=True):
         stored: bytes of blocks in memory.
         pending: how many jobs are under way.
         worked: seconds that each worker has worked.
-        trouble: what keeps batches from beginning, in words; else empty.
+        trouble: what keeps batches from beginning, or workers from starting, in words; else empty.
         checkpoints: if it keeps any.
     """
 

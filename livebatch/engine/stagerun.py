@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from livebatch.engine.costs import cost_of
@@ -52,6 +52,7 @@ class StageRun:
         pending: the indices of splits for which no task runs and none is done.
         running: the tasks that run; for one split, two at most.
         lost: how many tasks have been lost, by the index of their split.
+        short: how many of them have lacked memory.
     """
 
     stage: Stage
@@ -59,7 +60,8 @@ class StageRun:
     pending: deque[int]
     done: dict[int, Done] = field(default_factory=dict)
     running: dict[str, Try] = field(default_factory=dict)
-    lost: dict[int, int] = field(default_factory=dict)
+    lost: Counter[int] = field(default_factory=Counter)
+    short: Counter[int] = field(default_factory=Counter)
     streams: frozenset[str] = frozenset()
     number: int = 0
 
