@@ -86,19 +86,29 @@ class Done(Message, frozen=True):
 
 
 class Failed(Message, frozen=True):
-    """A task raised. ``lost`` is the id of the block it missed, if that was it."""
+    """A task raised.
+
+    Attributes:
+        lost: the id of the block it missed, if that was it.
+        memory: whether it was memory that it lacked.
+    """
 
     task: str
     failure: Failure
     lost: str | None = None
     output: str = ""
+    memory: bool = False
 
 
 class Lost(Message, frozen=True):
-    """The worker that ran a task is gone."""
+    """The worker that ran a task is gone, and writes no more.
+
+    Attributes:
+        reason: what became of it.
+    """
 
     task: str
-    reason: str = "its worker died"
+    reason: str = "died"
 
 
 Outcome: TypeAlias = Done | Failed | Lost
