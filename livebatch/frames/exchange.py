@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from livebatch.closures import Builtin, builtin
-from livebatch.frames import run
+from livebatch.frames import counted, run
 from livebatch.frames.frame import Frame, Source, given, queried
 from livebatch.frames.functions import calling
 from livebatch.frames.plan import Plan
@@ -64,6 +64,8 @@ def states_of(source: Source, plan: Plan, label: str, columns: Columns, finish: 
     frame = source.frame
     partial = queried(plan.partial, frame.columns, source.statics)
     after = merging(source, plan, plan.finish if finish else plan.merge)
+    if plan.slide and not finish:
+        after = builtin(counted.in_order, after)
     return Exchange([frame], frame.slide, label, columns, partial, after, plan.keys)
 
 
@@ -71,5 +73,7 @@ def merging(source: Source, plan: Plan, sql: str) -> Builtin:
     """Return the function that merges states by a query."""
     statics = given(source.statics)
     columns = source.frame.columns
-    merged = builtin(run.merged, sql, plan.states, plan.partial, columns, statics)
+    merged = builtin(
+        run.merged, sql, plan.states, plan.partial, columns, statics, sql in (plan.merge, run.ALL)
+    )
     return calling(f"{plan.partial} UNION ALL {sql}", merged)

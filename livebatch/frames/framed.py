@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
@@ -12,6 +12,7 @@ from livebatch.columns import VALUE, from_rows
 from livebatch.duck import quoted
 from livebatch.frames.kernel import kernel
 from livebatch.frames.run import THIS
+from livebatch.rdd.lines import Lines
 from livebatch.rdd.operation import Data
 from livebatch.schema import Columns, arrow_schema
 
@@ -33,10 +34,16 @@ def framed(format: str, columns: Columns, rows: Data) -> pa.Table:
     >>> framed("json", (("n", "BIGINT"), ("s", "VARCHAR")), ['{"n": 1}', '{"s": "x"}']).to_pylist()
     [{'n': 1, 's': None}, {'n': None, 's': 'x'}]
     """
-    tables = rows.tables if isinstance(rows, Tables) else (from_rows(list(rows)),)
+    tables = _tables(rows)
     read = READERS[format]
     fitting = [read(table, columns) for table in tables if table.num_rows]
     return pa.concat_tables(fitting) if fitting else arrow_schema(columns).empty_table()
+
+
+def _tables(rows: Data) -> Sequence[pa.Table]:
+    if isinstance(rows, Tables):
+        return rows.tables
+    return rows.tables() if isinstance(rows, Lines) else (from_rows(list(rows)),)
 
 
 def _fitted(table: pa.Table, columns: Columns) -> pa.Table:
