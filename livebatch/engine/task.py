@@ -27,6 +27,7 @@ from livebatch.closures import Builtin, load
 from livebatch.errors import BlockLost
 from livebatch.events import BadRecords
 from livebatch.failure import Failure, describe
+from livebatch.leftout import SAMPLES, LeftOut, leaving_out
 from livebatch.rdd.layers import Layer
 from livebatch.rdd.operation import (
     AnyOperation,
@@ -45,9 +46,6 @@ from livebatch.rdd.operation import (
 from livebatch.scratch import dumps, gathered
 from livebatch.taskcontext import running
 from livebatch.tasks import Answer, Divide, Done, Failed, Step, Task
-
-SAMPLES = 100
-"""So many bad records of a task are kept with their tracebacks."""
 
 _BY_RECORD = {"on_value", "each_on_value", "with_key", "framed"}
 _TAKE_TABLES = {"collect_table"}
@@ -71,7 +69,7 @@ def run_task(task: Task, store: BlockStore) -> Done | Failed:
 
 def _carry_out(task: Task, store: BlockStore, read: list[int]) -> Done:
     try:
-        with adding() as added:
+        with adding() as added, leaving_out(not task.strict) as left:
             done = _finish(task, _rows(task.steps, store, None, read), store)
         bad = None
     except BlockLost:
@@ -80,11 +78,21 @@ def _carry_out(task: Task, store: BlockStore, read: list[int]) -> Done:
         if task.strict or not any(map(_is_by_record, task.steps)):
             raise
         guard = Guard()
-        with adding() as added:
+        with adding() as added, leaving_out(not task.strict) as left:
             done = _finish(task, _rows(task.steps, store, guard, []), store)
         bad = guard.found()
+    if left.count:
+        bad = _with_misfits(bad, left)
     pieces = {id: packed(value) for id, value in added.items()}
     return msgspec.structs.replace(done, bad=bad, added=pieces)
+
+
+def _with_misfits(bad: BadRecords | None, left: LeftOut) -> BadRecords:
+    """Return bad records with those that frames left out."""
+    if bad is None:
+        return BadRecords(left.count, left.seen, tuple(left.samples), left.count)
+    samples = (*bad.samples, *left.samples)[:SAMPLES]
+    return BadRecords(bad.count + left.count, max(bad.seen, left.seen), samples, left.count)
 
 
 def _finish(task: Task, rows: Any, store: BlockStore) -> Done:
@@ -204,21 +212,19 @@ class Guard:
         is halved, so that few bad rows among many are found soon."""
         given = list(rows)
         self._seen = max(self._seen, len(given))
-        fitting: list[Any] = []
-        stack = [given] if given else []
+        fitting: list[pa.Table] = []
+        stack = [given]
         while stack:
             part = stack.pop()
             try:
-                operation.compute(0, [iter(part)])
+                fitting += operation.compute(0, [iter(part)]).tables
             except (Exception, SystemExit) as error:
                 middle = len(part) // 2
                 if middle:
                     stack += [part[middle:], part[:middle]]
                 else:
                     self._add(error, part[0])
-            else:
-                fitting += part
-        return operation.compute(0, [iter(fitting)])
+        return Tables(fitting) if fitting else operation.compute(0, [iter(())])
 
     def found(self) -> BadRecords | None:
         """Return the bad records, if there were any."""

@@ -51,7 +51,14 @@ class Exchange(Frame):
         return RDD(Exchanged(count, divide, self.before, self.function, by), [rows])
 
 
-def states_of(source: Source, plan: Plan, label: str, columns: Columns, finish: bool) -> Exchange:
+def states_of(
+    source: Source,
+    plan: Plan,
+    label: str,
+    columns: Columns,
+    finish: bool,
+    in_order: bool = False,
+) -> Exchange:
     """Return the stream of what becomes of the rows of each batch by key.
 
     Args:
@@ -60,11 +67,12 @@ def states_of(source: Source, plan: Plan, label: str, columns: Columns, finish: 
         label: how the user wrote it.
         columns: of the result; empty for states.
         finish: whether states are finished too, or only merged.
+        in_order: whether they are counts to be put in the order of their hashes.
     """
     frame = source.frame
     partial = queried(plan.partial, frame.columns, source.statics)
     after = merging(source, plan, plan.finish if finish else plan.merge)
-    if plan.slide and not finish:
+    if in_order:
         after = builtin(counted.in_order, after)
     return Exchange([frame], frame.slide, label, columns, partial, after, plan.keys)
 

@@ -149,7 +149,7 @@ def states_window(level: Stream, source: Source, plan: Plan, label: str, window:
 def slid_window(source: Source, plan: Plan, label: str, window: Sliding) -> Frame:
     """Return the window of counts, of which what leaves it is taken off."""
     plan = counted.hashed(plan)
-    level = states_of(source, plan, f"counts of {label}", (), finish=False)
+    level = states_of(source, plan, f"counts of {label}", (), finish=False, in_order=True)
     slide, merge = window.slide, builtin(counted.in_order, merging(source, plan, plan.merge))
     counts = SlidStates([level], slide, f"slid {label}", window.length, merge, plan.slide)
     return known(Frame([counts], slide, label, plan.finished, merging(source, plan, plan.slid)))

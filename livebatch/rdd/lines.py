@@ -23,7 +23,7 @@ class Lines(Iterator[str]):
 
     Example:
         >>> lines = Lines(lambda: iter(["a", "b"]), lambda: iter([b"a\\nb\\n"]))
-        >>> lines.tables()[0].column("value").to_pylist(), list(lines)
+        >>> lines.tables[0].column("value").to_pylist(), list(lines)
         (['a', 'b'], ['a', 'b'])
     """
 
@@ -38,6 +38,7 @@ class Lines(Iterator[str]):
             self._begun = self._rows()
         return next(self._begun)
 
+    @property
     def tables(self) -> list[pa.Table]:
         """Return tables of all lines, in one column."""
         if self._pieces is not None:

@@ -229,6 +229,6 @@ def test_lines_are_the_same_one_by_one_and_as_a_column(parts: list[bytes], piece
         patch.setattr(files, "PIECE", piece)
         path = Path(folder, "lines")
         path.write_bytes(b"".join(parts))
-        tables = read_lines(str(path), "utf-8").tables()
+        tables = read_lines(str(path), "utf-8").tables
         column = [line for table in tables for line in table.column(0).to_pylist()]
         assert column == list(read_lines(str(path), "utf-8"))
