@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from livebatch.block import to_table
 from livebatch.columns import VALUE, from_rows
 from livebatch.failure import Failure, describe
 from livebatch.frames import jsonlines
@@ -40,7 +41,10 @@ def read(format: str, part: Part, columns: Columns) -> pa.Table:
 
 
 def as_table(part: Part) -> pa.Table:
-    return part if isinstance(part, pa.Table) else from_rows(part)
+    if isinstance(part, pa.Table):
+        return part
+    found = to_table(part)  # quickly, if the rows are all alike
+    return from_rows(part) if found is None else found.replace_schema_metadata(None)
 
 
 def note_new_fields(format: str, part: Part, columns: Columns) -> None:
