@@ -108,7 +108,7 @@ def status(name: str | None) -> None:
         f"{found.stored / MIB:.1f} MiB of blocks in memory"
     )
     for stream in found.streams:
-        state = stream.error or stream.source
+        state = stream.error or stream.input.state
         click.echo(
             f"  {stream.name}: {stream.batches} batches, {stream.retained} kept, "
             f"{stream.rows} rows in the newest, {stream.delay} ms late  {state}".rstrip()

@@ -25,19 +25,43 @@ class BadRecords(msgspec.Struct, frozen=True):
         count: how many.
         seen: of how many.
         samples: what was raised, for the first ones.
+        misfits: so many of them did not have a frame's columns, for which no batch fails.
     """
 
     count: int
     seen: int
     samples: tuple[Failure, ...]
+    misfits: int = 0
 
 
 class SourceState(Message, frozen=True):
-    """How a source is doing: ``connecting``, ``receiving`` or ``stopped``, and why."""
+    """How a source is doing: ``connecting``, ``receiving``, ``waiting`` for room, or ``stopped``,
+    and why; and how many records have been ``dropped`` since this was last said."""
 
     stream: str
     state: str
     detail: str = ""
+    dropped: int = 0
+
+
+class InputStatus(msgspec.Struct, frozen=True):
+    """How sources are doing, all together.
+
+    Attributes:
+        state: of each, and why.
+        limit: records a second that pull sources may give, as batches fall behind; None: all.
+        waiting: bytes that push sources have given and no batch has worked off yet.
+        buffer: how many that may be.
+        dropped: records that have been dropped for want of room.
+        on_overflow: what happens when the buffers are full; empty if there are none.
+    """
+
+    state: str = ""
+    limit: float | None = None
+    waiting: int = 0
+    buffer: int = 0
+    dropped: int = 0
+    on_overflow: str = ""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -181,7 +205,7 @@ class StreamStatus(msgspec.Struct, frozen=True):
         bad: records left out so far.
         failed: how many batches have failed.
         error: why the newest batch failed, if it did.
-        source: how its source is doing, if it is one.
+        input: how the sources are doing that it is computed from, up to other named streams.
         retained: how many batches are kept.
         retain: how long they are.
         first: the time of the oldest batch kept.
@@ -202,7 +226,7 @@ class StreamStatus(msgspec.Struct, frozen=True):
     delay: Millis
     bad: int
     error: str | None
-    source: str = ""
+    input: InputStatus = InputStatus()
     retained: int = 0
     retain: Millis = 0
     first: Millis | None = None
@@ -308,7 +332,7 @@ class EngineStatus(Message, frozen=True):
         stored: bytes of blocks in memory.
         pending: how many jobs are under way.
         worked: seconds that each worker has worked.
-        trouble: what keeps batches from beginning, in words; else empty.
+        trouble: what keeps batches from beginning, or workers from starting, in words; else empty.
         checkpoints: if it keeps any.
     """
 

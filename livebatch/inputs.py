@@ -22,6 +22,7 @@ from livebatch.operators.state import given_rows
 from livebatch.rdd import RDD, to_lineage
 from livebatch.rdd.functions import collect_rows
 from livebatch.rdd.operation import Read
+from livebatch.sources.receiving import KEY, Overflow, Receiving
 from livebatch.stream import DStream, Input
 from livebatch.variables import Variables
 from livebatch.wire import Offer
@@ -31,6 +32,7 @@ class Inputs(Variables):
     """The part of a `StreamingContext` that begins streams; each source is a method."""
 
     batch: Millis
+    on_overflow: Overflow = "block"
 
     def input_stream(self, source: str, /, **options: Any) -> DStream[Any]:
         """Return the stream of a source, by the name of its file in `livebatch.sources`.
@@ -38,7 +40,8 @@ class Inputs(Variables):
         Raises:
             DefinitionError: there is no such source, or an option is wrong.
         """
-        return self._from_source(source, sources.source(source, options))
+        receiving = self._receiving(sources.kind(source), options)
+        return self._from_source(source, sources.source(source, options), receiving)
 
     def queue_stream(
         self,
@@ -74,8 +77,19 @@ class Inputs(Variables):
         stream.context, stream.schema = self, schema
         return stream
 
-    def _from_source(self, name: str, made: Any) -> DStream[Any]:
-        return self._input(name, msgspec.to_builtins(made), getattr(made, "schema", None))
+    def _from_source(self, name: str, made: Any, receiving: Receiving | None) -> DStream[Any]:
+        options = msgspec.to_builtins(made)
+        if receiving is not None:
+            options[KEY] = msgspec.to_builtins(receiving)
+        return self._input(name, options, getattr(made, "schema", None))
+
+    def _receiving(self, kind: Any, options: dict[str, Any]) -> Receiving | None:
+        """Take from the options of a source that is pushed those that are not its own."""
+        if not hasattr(kind, "run"):
+            return None
+        shared = set(Receiving.__struct_fields__) & options.keys()
+        said = {name: options.pop(name) for name in shared}
+        return Receiving(**{"on_overflow": self.on_overflow, **said})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in sources.kinds():
@@ -83,9 +97,12 @@ class Inputs(Variables):
         kind = sources.kind(name)
 
         def make(*args: Any, **options: Any) -> DStream[Any]:
-            return self._from_source(name, kind(*args, **options))
+            receiving = self._receiving(kind, options)
+            return self._from_source(name, kind(*args, **options), receiving)
 
         make.__name__, make.__doc__ = name, kind.__doc__
+        if hasattr(kind, "run"):
+            make.__doc__ = f"{kind.__doc__}\n    {Receiving.__doc__}"
         make.__wrapped__ = kind  # type: ignore[attr-defined]
         return make
 

@@ -68,6 +68,7 @@ def connect(
     linger: float | None = None,
     name: str | None = None,
     kept: Kept = NOTHING_KEPT,
+    backpressure: bool = True,
 ) -> Connection:
     """Start an engine and return a line to it.
 
@@ -75,6 +76,7 @@ def connect(
         linger: seconds that it goes on after its last client; infinity: for ever; None: it is
             stopped when this process ends.
         kept: what is to outlive it.
+        backpressure: whether pull sources are limited while batches fall behind.
 
     Raises:
         EngineLost: it could not be started; the message says why.
@@ -84,7 +86,7 @@ def connect(
     seconds = ORPHANED if linger is None else None if linger == inf else linger
     settings = Settings(
         called, batch, workers or 0, strict, seconds,
-        checkpoint=kept.checkpoint, every=kept.every, missed=kept.missed,
+        checkpoint=kept.checkpoint, every=kept.every, missed=kept.missed, backpressure=backpressure,
     )  # fmt: skip
     connection: Connection
     if kind == "embedded":

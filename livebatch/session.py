@@ -36,6 +36,7 @@ from livebatch.operators.transform import Transformed, on_list
 from livebatch.questions import Questions
 from livebatch.rdd import RDD
 from livebatch.schema import Columns, arrow_schema
+from livebatch.sources.receiving import Overflow, check_overflow
 from livebatch.stream import (
     DStream,
     lift,
@@ -77,6 +78,13 @@ class StreamingContext(Life, BatchRuns, Questions):
             ``"run"``, in order, or ``"skip"``.
         supervised: whether the engine is started again if it dies, which without a checkpoint
             loses what was received and not yet in a batch, and needs the machine to stay up.
+        backpressure: whether sources that are pulled (files, rates, recordings) give less while
+            batches fall behind, so that these do not pile up: what is left over comes later.
+            Nothing is limited while batches keep up. (Spark:
+            ``spark.streaming.backpressure.enabled``, which is off there.)
+        on_overflow: what happens to sources that are pushed (sockets, measurements) when batches
+            fall behind and too much waits: ``"block"``, ``"drop_oldest"`` or ``"spill"``, as
+            `livebatch.sources.receiving.Receiving` tells; a source can be told otherwise.
         connection: a line to an engine that is there already; nothing is started then.
 
     Raises:
@@ -104,6 +112,8 @@ class StreamingContext(Life, BatchRuns, Questions):
         checkpoint_every: Duration = "10s",
         missed: str = "run",
         supervised: bool | None = None,
+        backpressure: bool = True,
+        on_overflow: Overflow = "block",
         connection: Connection | None = None,
     ) -> None:
         self.batch = to_millis(batch, "the batch interval")
@@ -117,8 +127,11 @@ class StreamingContext(Life, BatchRuns, Questions):
         folder = "" if checkpoint is None else absolute(checkpoint)
         every = to_millis(checkpoint_every, "checkpoint_every")
         kept = Kept(folder, every, missed, bool(folder) if supervised is None else supervised)
+        check_overflow(on_overflow)
+        self.on_overflow = on_overflow
+        strict, alone = on_error == "raise", _seconds(linger)
         self.connection = connection or connect(
-            engine, self.batch, workers, on_error == "raise", _seconds(linger), name, kept
+            engine, self.batch, workers, strict, alone, name, kept, backpressure
         )
         self._id = secrets.token_hex(3)
         self.runner = ClientRunner(self.connection, self._id)

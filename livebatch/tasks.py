@@ -52,6 +52,7 @@ class Task(Message, frozen=True):
         purpose: what becomes of the rows.
         strict: fail at the first record that a function raises on.
         attempt: what user code may know of it.
+        pieces: into about so many its rows are cut, to take less memory, if that can be.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Task(Message, frozen=True):
     purpose: Purpose
     strict: bool = False
     attempt: Attempt = Attempt(0, 0, 0)
+    pieces: int = 1
 
 
 class Done(Message, frozen=True):
@@ -105,10 +107,12 @@ class Lost(Message, frozen=True):
 
     Attributes:
         reason: what became of it.
+        memory: whether it was memory that it lacked.
     """
 
     task: str
     reason: str = "died"
+    memory: bool = False
 
 
 Outcome: TypeAlias = Done | Failed | Lost

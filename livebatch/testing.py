@@ -47,6 +47,7 @@ class ManualContext(StreamingContext):
             restart is tried out: make a second context without stopping the first.
         every: how often a snapshot is taken.
         at: what the clock says, milliseconds since 1970 UTC.
+        backpressure: as for `StreamingContext`.
 
     An executor that is given is not closed with the context, so that several can use it.
 
@@ -69,11 +70,12 @@ class ManualContext(StreamingContext):
         checkpoint: str | None = None,
         every: Duration = "10s",
         at: Millis = START,
+        backpressure: bool = True,
     ) -> None:
         self.clock = ManualClock(at)
         millis, strict = to_millis(batch), on_error == "raise"
         self.stepped = Stepped(
-            millis, self.clock, executor, log, strict, checkpoint, to_millis(every)
+            millis, self.clock, executor, log, strict, checkpoint, to_millis(every), backpressure
         )
         super().__init__(batch, on_error=on_error, connection=self.stepped)
 

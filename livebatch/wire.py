@@ -73,12 +73,21 @@ CallOutcome: TypeAlias = Returned | Raised
 
 
 class Receive(Message, frozen=True):
-    """Run a push source: what a receiver process is told when it says hello."""
+    """Run a push source: what a receiver process is told when it says hello.
+
+    Attributes:
+        buffer: bytes that may wait to be processed.
+        durable: the folder where blocks go before they are reported; empty: nowhere.
+        start: of the stream's receivers that put blocks there, the how many-th.
+    """
 
     stream: str
     source: str
     options: dict[str, Any]
     block_interval: Millis
+    buffer: int
+    durable: str = ""
+    start: int = 0
 
 
 class Received(Message, frozen=True):
@@ -87,6 +96,26 @@ class Received(Message, frozen=True):
     carries_code: ClassVar[bool] = False
     stream: str
     block: BlockRef
+
+
+class Room(Message, frozen=True):
+    """How much a receiver has brought about.
+
+    Attributes:
+        waiting: bytes of its stream that have not been processed.
+        blocks: how many of its blocks the engine has.
+        dropped: records of its stream that have been dropped.
+    """
+
+    waiting: int
+    blocks: int
+    dropped: int
+
+
+class Finished(Message, frozen=True):
+    """A receiver that was told to stop has handed on all that it had received."""
+
+    stream: str
 
 
 # -- requests of clients and of the driver, and their replies --------------------------------
@@ -343,6 +372,7 @@ Change: TypeAlias = (
 
 AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
+    | Room | Finished
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
     | KeepCode | SendAgain | KeepCheckpoints | Pause | Explain | Explained | Resize | Release
     | AskProgress | KeepRDD | Kept | Offer | BeginRun | RunNext | EndRun | Status | AskTasks

@@ -204,6 +204,10 @@ class _Receiver:
             self.receiving |= state == "receiving"
             self.changed.notify_all()
 
+    def flush(self) -> None:
+        with self.changed:
+            self.changed.wait_for(lambda: not self._held)
+
     def stopping(self, seconds: float = 0.0) -> bool:
         return self._stop.wait(seconds)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from livebatch.block import BlockRef
 from livebatch.closures import revive
+from livebatch.engine.intake import Intake
 from livebatch.engine.log import Allocated
 from livebatch.interval import Millis
 from livebatch.rdd import RDD, JobRunner, blocks_of, from_lineage, stored, to_lineage
@@ -22,12 +23,13 @@ FED = ("queue", "errors")
 class Allocator:
     """Collects what sources give, and hands each batch its share."""
 
-    def __init__(self, runner: JobRunner) -> None:
-        self.runner = runner
+    def __init__(self, runner: JobRunner, intake: Intake) -> None:
+        self.runner, self._intake = runner, intake
         self._sources: dict[str, PullSource | PushSource] = {}
         self.received_blocks: dict[str, list[BlockRef]] = {}
         self.queues: dict[str, deque[RDD[Any]]] = {}
         self.offsets: dict[str, Any] = {}
+        self.newest: dict[str, str] = {}
         self._inputs: set[str] = set()
         self._taken_on: set[str] = set()
         self.recovering = False
@@ -35,12 +37,14 @@ class Allocator:
     def keep_only(self, inputs: Iterable[Input[Any]], time: Millis) -> list[BlockRef]:
         """Take on new inputs, forget all but these, return the blocks nobody will ask for."""
         wanted = {node.id: node for node in inputs}
+        self._intake.keep_only(wanted.values())
         for id in wanted.keys() - self._inputs:
             self._begin(wanted[id], time)
         gone, self._inputs = self._inputs - wanted.keys(), set(wanted)
         for id in gone:
             self._sources.pop(id, None)
             self.queues.pop(id, None)
+            self.newest.pop(id, None)
             self.offsets.pop(id, None)
         return [block for id in gone for block in self.received_blocks.pop(id, [])]
 
@@ -84,21 +88,28 @@ class Allocator:
         offsets = {id: self.offsets[id] for id in ids if id in self.offsets}
         return Allocated(time, version, {id: to_lineage(made[id]) for id in ids}, offsets)
 
-    def allocate_again(self, node: Input[Any], entry: Allocated) -> RDD[Any]:
-        """Return what an input's batch consists of, as it was logged."""
+    def allocate_again(
+        self, node: Input[Any], entry: Allocated, lost: Collection[str] = ()
+    ) -> RDD[Any]:
+        """Return what an input's batch consists of, as it was logged, but for lost blocks."""
         if node.source == "queue":
             return self._from_queue(node)
         rdd = from_lineage(entry.inputs[node.id], self.runner)
-        taken = {block.id for block in blocks_of(rdd)}
-        waiting = self.received_blocks.get(node.id, ())
-        self.received_blocks[node.id] = [block for block in waiting if block.id not in taken]
+        if found := blocks_of(rdd):
+            self.newest[node.id] = found[-1].id
+            taken = {block.id for block in found}
+            waiting = self.received_blocks.get(node.id, ())
+            self.received_blocks[node.id] = [b for b in waiting if b.id not in taken]
+            rdd = stored([block for block in found if block.id not in lost], self.runner)
         if node.id in entry.offsets:
             self.offsets[node.id] = entry.offsets[node.id]
         return rdd
 
-    def received(self, stream: str, block: BlockRef) -> None:
-        """Take in a block of a push source."""
-        self.received_blocks.setdefault(stream, []).append(block)
+    def received(self, stream: str, block: BlockRef) -> list[BlockRef]:
+        """Take in a block of a push source; return those that are dropped for it."""
+        waiting = self.received_blocks.setdefault(stream, [])
+        self.newest[stream] = block.id
+        return self._intake.buffers.add(stream, block, waiting)
 
     def offered(self, stream: str, rdds: Iterable[RDD[Any]]) -> None:
         """Put RDDs into the queue of a queue stream."""
@@ -123,8 +134,10 @@ class Allocator:
             return self._from_queue(node)
         made = self._sources.get(node.id)
         if made is None or isinstance(made, PushSource):
-            return stored(self.received_blocks.pop(node.id, []), self.runner)
-        readers, self.offsets[node.id] = made.plan(self.offsets[node.id], time)
+            waiting = self.received_blocks.get(node.id, [])
+            return stored(self._intake.buffers.take(node.id, time, waiting), self.runner)
+        limit = self._intake.backpressure.limit(node.id)
+        readers, self.offsets[node.id] = made.plan(self.offsets[node.id], time, limit)
         return RDD(Read(tuple(readers)), runner=self.runner)
 
     def _from_queue(self, node: Input[Any]) -> RDD[Any]:

@@ -18,6 +18,10 @@ GRACE = 2.0
 """Seconds that a process has to end by itself before it is killed."""
 
 
+REAPED = 1.0
+"""Seconds that one waits for a process that has been killed."""
+
+
 class State(Enum):
     """What a process is at."""
 
@@ -80,7 +84,7 @@ class Child:
         except subprocess.TimeoutExpired:
             self.kill()
             with suppress(subprocess.TimeoutExpired):  # the system is stuck in a call of its own
-                self._process.wait(GRACE)
+                self._process.wait(REAPED)
         os.close(self.end)
 
     def state(self) -> State:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,6 +23,8 @@ class Config:
         name: of the engine.
         urgency: of its batches among all jobs; what is lower comes first.
         place: the directory of its blocks, if they lie in one.
+        backpressure: whether pull sources are limited while batches fall behind.
+        buffer: bytes of a push source that may wait, if it is not told.
     """
 
     batch: Millis
@@ -30,6 +32,8 @@ class Config:
     name: str = ""
     urgency: int = 0
     place: str = ""
+    backpressure: bool = True
+    buffer: int = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -55,5 +59,13 @@ class PlanOnly:
 class Receivers(Protocol):
     """Where push sources run."""
 
+    def take_up(self, inputs: Sequence[Input[Any]], newest: Mapping[str, str]) -> None:
+        """Hand on what lies on disk of these inputs, and came after the newest blocks, by id, that
+        are known of each."""
+
     def keep_only(self, inputs: Sequence[Input[Any]]) -> None:
         """Run the sources of these inputs, and no others."""
+
+    def room(self, stream: str, waiting: int, dropped: int) -> None:
+        """Tell a stream's receiver how many bytes of the stream wait, and how many records of it
+        have been dropped."""

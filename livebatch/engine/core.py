@@ -19,6 +19,7 @@ from livebatch.engine.config import Config, PlanOnly, Receivers
 from livebatch.engine.driver import Driver
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.faults import Faults
+from livebatch.engine.intake import Intake
 from livebatch.engine.jobs import Job, Jobs
 from livebatch.engine.keeping import Keeping
 from livebatch.engine.log import BatchLog, Entry, Started
@@ -30,7 +31,6 @@ from livebatch.events import (
     CheckpointStatus,
     Event,
     Explained,
-    SourceChanged,
     SourceState,
     StageCost,
     StreamingStarted,
@@ -80,21 +80,21 @@ class Engine:
         # Fixed when the engine starts: states and windows stay divided as they are.
         self.runner = PlanOnly(executor.slots)
         self.jobs = jobs or Jobs(executor, driver, lambda rdd: rdd.cuts_lineage)
-        self.broadcasts = Broadcasts(self.graph, self.jobs, executor, publish, self.note)
+        self.intake = Intake(config, publish, receivers)
+        self._publish, self.receivers = self.intake.relay, receivers
+        self.broadcasts = Broadcasts(self.graph, self.jobs, executor, self._publish, self.note)
         self.states = States(self.graph, self.jobs)
-        self.allocator = Allocator(self.runner)
+        self.allocator = Allocator(self.runner, self.intake)
         self.faults = Faults(self.graph, self.allocator, executor.store)
         self.tick: Millis | None = None
         self.trouble = ""
         self.checkpoints: Callable[[], CheckpointStatus] | None = None
         self._halted = False
-        self._publish, self.receivers = publish, receivers
         self.progress: dict[str, Progress] = {}
-        self.batches = Batches(clock, self.note, publish)
+        self.batches = Batches(clock, self.note, self._publish)
         self._allotted: dict[str, RDD[Any]] | None = None
         self.keeping = Keeping(self)
         self._costs: dict[str, StageCost] = {}
-        self._source_states: dict[str, SourceState] = {}
 
     # -- the graph ---------------------------------------------------------------------------
 
@@ -277,7 +277,7 @@ class Engine:
         try:
             return self.allocator.allocate(node, time)
         except Exception as error:
-            self.source_changed(SourceState(node.id, "stopped", str(error)))
+            self.intake.changed(SourceState(node.id, "stopped", str(error)))
             return RDD(Stored(()), runner=self.runner)
 
     def go_on(self, progress: Progress) -> None:
@@ -337,20 +337,13 @@ class Engine:
 
     def received(self, stream: str, block: BlockRef) -> None:
         """Take in a block of a push source."""
-        if stream in self.graph.nodes:
-            self.allocator.received(stream, block)
-        else:
-            self.jobs.delete([block])
+        known = stream in self.graph.nodes
+        self.jobs.delete(self.allocator.received(stream, block) if known else [block])
 
     @property
     def drained(self) -> bool:
         """Whether all that was received has been processed."""
         return self.idle and not self.allocator.pending
-
-    def source_changed(self, state: SourceState) -> None:
-        """Take note of how a source is doing."""
-        self._source_states[state.stream] = state
-        self._publish(SourceChanged(state))
 
     # -- questions ---------------------------------------------------------------------------
 
@@ -382,11 +375,6 @@ class Engine:
             NotRunning: there is no such stream.
         """
         return explained(self.graph.named(name), self._costs)
-
-    def source_of(self, output: Output) -> str:
-        """Return how the source is doing that an output is of, if it is of one."""
-        state = self._source_states.get(self.graph.stream_of(output).id)
-        return f"{state.state} {state.detail}".strip() if state else ""
 
 
 def _job_id(job: OutputJob) -> str:

@@ -44,6 +44,7 @@ class Stepped:
         strict: bool = False,
         checkpoint: str | None = None,
         every: Millis = 10_000,
+        backpressure: bool = True,
     ) -> None:
         self.clock = clock or ManualClock()
         self.executor = executor or InlineExecutor()
@@ -57,7 +58,7 @@ class Stepped:
         self._events: deque[Event] = deque()
         self._listeners: list[Callable[[Event], None]] = []
         self._dispatching = False
-        config = Config(batch, strict)
+        config = Config(batch, strict, backpressure=backpressure)
         self.engine = Engine(
             config, self.clock, self.executor, self.driver, self.log, self._events.append
         )

@@ -111,6 +111,7 @@ class Jobs:
         self._waiting: dict[str, list[Job]] = {}
         self._merges = count(1)
         self._look = Timer(LOOK)
+        self.deleted: Callable[[Sequence[str]], None] = lambda ids: None
         self.accumulators = Accumulators(self._merge)
         self.slots_changed()
 
@@ -314,6 +315,7 @@ class Jobs:
         for block in blocks:
             if block.inline is None:
                 self._executor.store.delete(block.id)
+        self.deleted([block.id for block in blocks])
 
 
 def _without(rdd: RDD[Any], lost: str, every: bool) -> bool:

@@ -36,6 +36,9 @@ from livebatch.failure import Failure
 from livebatch.taskcontext import Attempt
 from livebatch.tasks import Done, Failed, Lost, Task
 
+PIECES = 8
+"""Each time that a task has lacked memory it is cut into so many times as many pieces."""
+
 MAX_LOST = 4
 """A task that was running when so many workers died is given up."""
 
@@ -202,24 +205,33 @@ class Scheduler:
 
     def _failed(self, event: Failed) -> None:
         found = self._take(event.task)
-        if found is not None:
-            self._give_up(found[0].stage.id, event.failure, event.lost, event.output)
+        if found is None:
+            return
+        state, attempt = found
+        if not (event.memory and self._runs_again(state, attempt.index, event.memory)):
+            self._give_up(state.stage.id, event.failure, event.lost, event.output)
 
     def _lost(self, event: Lost) -> None:
         found = self._take(event.task)
         if found is None:
             return
         state, attempt = found
-        index = attempt.index
-        state.lost[index] = state.lost.get(index, 0) + 1
+        if not self._runs_again(state, attempt.index, event.memory):
+            failure = worker_died(attempt.task, state.lost[attempt.index], event.reason)
+            self._give_up(state.stage.id, failure, None)
+
+    def _runs_again(self, state: StageRun, index: int, memory: bool) -> bool:
+        """Have a task that was lost run again, unless a copy of it runs; return whether either
+        does: a task that has been lost too often does not."""
+        state.lost[index] += 1
+        state.short[index] += memory
         if state.at(index):
-            return
-        if state.lost[index] < MAX_LOST:
-            state.pending.appendleft(index)
-            self._offer(state.stage.id)
-            return
-        failure = worker_died(attempt.task, state.lost[index], event.reason)
-        self._give_up(state.stage.id, failure, None)
+            return True
+        if state.lost[index] >= MAX_LOST:
+            return False
+        state.pending.appendleft(index)
+        self._offer(state.stage.id)
+        return True
 
     def _give_up(self, stage: str, failure: Failure, lost: str | None, printed: str = "") -> None:
         for name, job in list(self._jobs.items()):
@@ -298,9 +310,9 @@ class Scheduler:
 
     def _run(self, state: StageRun, index: int, task: Task) -> None:
         self._launched += 1
-        before, split = state.lost.get(index, 0) + len(state.at(index)), state.stage.splits[index]
+        before, split = state.lost[index] + len(state.at(index)), state.stage.splits[index]
         attempt = Attempt(state.number, split, self._launched, before, state.stage.time)
-        task = replace(task, attempt=attempt)
+        task = replace(task, attempt=attempt, pieces=PIECES ** state.short[index])
         self._begin(state.stage.id)
         state.running[task.id] = Try(index, task)
         self._running[task.id] = state.stage.id

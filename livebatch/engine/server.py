@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from threading import Event as Flag
 
 import msgspec
@@ -18,6 +19,7 @@ from livebatch.engine.child import GRACE, Child
 from livebatch.engine.config import Config
 from livebatch.engine.core import Engine
 from livebatch.engine.driver_host import DriverHost
+from livebatch.engine.durable import DurableBlocks, state_dir
 from livebatch.engine.executors.local import LocalExecutor
 from livebatch.engine.limits import cpu_count, memory_limit
 from livebatch.engine.log import MemoryLog
@@ -37,6 +39,7 @@ from livebatch.engine.settings import Settings
 from livebatch.engine.snapshot import Snapshot
 from livebatch.engine.store import Place
 from livebatch.errors import NameTaken
+from livebatch.filesystems import is_uri
 from livebatch.transport import Hub, Peer
 from livebatch.wire import AnyMessage, Hello, SendAgain, Stop, Welcome
 
@@ -45,6 +48,9 @@ LOOK = 1.0
 
 BLOCKS_SHARE = 0.25
 """The part of the memory that blocks may take, unless told."""
+
+BUFFER_SHARE = 0.25
+"""The part of what blocks may take that may wait of one source, unless told."""
 
 WORKERS_SHARE = 0.6
 """The part of the memory that the workers may take together."""
@@ -96,11 +102,22 @@ class Server:
         self.hub = Hub(router, events)
         self.executor = LocalExecutor(self.hub, router, self._place, workers, memory)
         self._driver = DriverHost(self.hub, lambda: start_driver(router, events))
-        self._receivers = ReceiverHost(self.hub, router, self._place, settings.batch)
+        budget = self._place.budget
+        buffer, durable = int(budget * BUFFER_SHARE), _durable_dir(settings)
+        self._durable = DurableBlocks(durable)
+        self._receivers = ReceiverHost(
+            self.hub, router, self._place, settings.batch, buffer, durable
+        )
         log = MemoryLog() if self._checkpoints is None else self._checkpoints.log
-        place = self._place.directory
         self.engine = Engine(
-            Config(settings.batch, settings.strict, settings.name, place=place),
+            Config(
+                settings.batch,
+                settings.strict,
+                settings.name,
+                place=self._place.directory,
+                backpressure=settings.backpressure,
+                buffer=buffer,
+            ),
             clock or SystemClock(),
             self.executor,
             self._driver,
@@ -108,7 +125,8 @@ class Server:
             self.hub.publish,
             self._receivers,
         )
-        self._receivers.tell(self.engine.received, self.engine.source_changed)
+        self.engine.jobs.deleted = self._durable.delete
+        self._receivers.tell(self.engine.received, self.engine.intake.changed)
         self._service = Service(self.engine, self._stop, self._keep_checkpoints)
         self.hub.serve("client", self._heard)
         self._stopped = Flag()
@@ -138,7 +156,8 @@ class Server:
             while not self.executor.ready:
                 self.engine.poll(0.1)
             if self._checkpoints is not None:
-                go_on(self.engine, self._checkpoints, self._settings.missed == "skip")
+                skip = self._settings.missed == "skip"
+                go_on(self.engine, self._checkpoints, skip, self._durable.read)
             self.connection.write()
             ready()
             while not self._loop():
@@ -168,6 +187,7 @@ class Server:
             self.engine.advance()
             if self._checkpoints is not None:
                 self._checkpoints.keep_up(self.engine)
+            self._receivers.keep_up()
             self._free_code()
             if look.due():
                 self._clients = {client for client in self._clients if client.is_alive()}
@@ -239,6 +259,8 @@ class Server:
             with suppress(OSError):
                 self.connection.remove()
             self._place.remove()
+            if not self._settings.checkpoint:
+                self._durable.remove()
 
 
 def _is_taken(settings: Settings, engine: ConnectionFile) -> bool:
@@ -254,6 +276,13 @@ def _place_of(settings: Settings, before: Snapshot | None) -> Place:
     owner = settings.supervisor
     found = None if before is None else take_over(before.place, budget, owner)
     return found or make_place(settings.name, budget, owner)
+
+
+def _durable_dir(settings: Settings) -> Path:
+    """Return where blocks go that are to survive: to the checkpoints, where those lie here."""
+    if settings.checkpoint and not is_uri(settings.checkpoint):
+        return Path(settings.checkpoint, "received")
+    return state_dir(settings.name)
 
 
 def _checkpoints_of(settings: Settings) -> Checkpoints | None:

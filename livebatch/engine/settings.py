@@ -22,6 +22,7 @@ class Settings(msgspec.Struct, frozen=True):
             it is supervised, one that goes when it stops.
         every: how often a snapshot is taken, in milliseconds.
         missed: what becomes of batches whose time passed while it was down: ``run`` or ``skip``.
+        backpressure: whether pull sources are limited while batches fall behind.
         supervisor: the process that starts it again when it dies, if there is one.
     """
 
@@ -34,4 +35,5 @@ class Settings(msgspec.Struct, frozen=True):
     checkpoint: str = ""
     every: Millis = 10_000
     missed: str = "run"
+    backpressure: bool = True
     supervisor: ProcessIdentity | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from livebatch.engine.costs import cost_of
@@ -52,6 +52,7 @@ class StageRun:
         pending: the indices of splits for which no task runs and none is done.
         running: the tasks that run; for one split, two at most.
         lost: how many tasks have been lost, by the index of their split.
+        short: how many of them have lacked memory.
     """
 
     stage: Stage
@@ -59,7 +60,8 @@ class StageRun:
     pending: deque[int]
     done: dict[int, Done] = field(default_factory=dict)
     running: dict[str, Try] = field(default_factory=dict)
-    lost: dict[int, int] = field(default_factory=dict)
+    lost: Counter[int] = field(default_factory=Counter)
+    short: Counter[int] = field(default_factory=Counter)
     streams: frozenset[str] = frozenset()
     number: int = 0
 
@@ -88,8 +90,12 @@ class StageRun:
     def too_many_bad(self) -> Failure | None:
         """Return the first failure of a stage if functions raised on over 1 % of its records (a
         single one among others is never too many)."""
-        found = [done.bad for done in self.done.values() if done.bad]
-        count = sum(bad.count for bad in found)
+        found = [
+            done.bad
+            for done in self.done.values()
+            if done.bad and done.bad.count > done.bad.misfits
+        ]
+        count = sum(bad.count - bad.misfits for bad in found)
         seen = sum(max(d.rows, d.bad.seen if d.bad else 0) for d in self.done.values())
         if count <= max(MAX_BAD * seen, 1 if seen > 1 else 0):
             return None

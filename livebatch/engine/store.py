@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -104,8 +104,21 @@ class SharedMemoryStore:
                 self._admit(id, nbytes)
                 self._write(path, block, nbytes)
             except StoreFull as full:
+                if not self._overflows:
+                    raise
                 self._write_to_disk(id, block, full)
         return _reference(block, id, nbytes)
+
+    def put_on_disk(self, block: Encoded, id: str) -> BlockRef:
+        """Store a block where it takes no memory, however small it is.
+
+        Raises:
+            StoreFull: there is no room there either.
+            DefinitionError: the id cannot be the name of a file.
+        """
+        full = self._full(self._path(id).name, block.nbytes)
+        self._write_to_disk(id, block, full)
+        return msgspec.structs.replace(_reference(block, id, block.nbytes), inline=None)
 
     def get(self, ref: BlockRef) -> memoryview:
         """Return the bytes of a whole block; it stays mapped as long as a view of them lives.
@@ -127,6 +140,13 @@ class SharedMemoryStore:
         """Forget a block, if it is there; views of it stay readable."""
         self._path(id).unlink(missing_ok=True)
         self._spill.delete(id)
+
+    def keep_only(self, ids: Collection[str]) -> None:
+        """Forget every block but these, and what was half written: nobody else writes now."""
+        for entry in _files(self._directory):
+            if entry.name not in ids:
+                Path(entry.path).unlink(missing_ok=True)
+        self._spill.keep_only(ids)
 
     def spill(self, ref: BlockRef) -> int:
         """Move a block to disk; return how many bytes of memory that frees.
@@ -196,7 +216,7 @@ class SharedMemoryStore:
             raise
 
     def _write_to_disk(self, id: str, block: Encoded, full: StoreFull) -> None:
-        if not self._overflows or not self._spill.is_there:
+        if not self._spill.is_there:
             raise full
         try:
             self._spill.write(id, block.chunks)
@@ -264,6 +284,10 @@ class MemoryStore:
     def delete(self, id: str) -> None:
         """Forget a block, if it is there; views of it stay readable."""
         self._blocks.pop(id, None)
+
+    def keep_only(self, ids: Collection[str]) -> None:
+        """Forget every block but these."""
+        self._blocks = {id: data for id, data in self._blocks.items() if id in ids}
 
     def spill(self, ref: BlockRef) -> int:
         return 0

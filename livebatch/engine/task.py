@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from functools import partial
+from itertools import chain, compress, count
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
+from livebatch import scratch
 from livebatch.accumulator import adding, packed
 from livebatch.block import (
     BlockRef,
@@ -24,12 +26,15 @@ from livebatch.block import (
 )
 from livebatch.clock import stopwatch
 from livebatch.closures import Builtin, load
+from livebatch.engine.pieces import cut, is_chain
 from livebatch.errors import BlockLost
 from livebatch.events import BadRecords
 from livebatch.failure import Failure, describe
+from livebatch.leftout import SAMPLES, LeftOut, leaving_out
 from livebatch.rdd.layers import Layer
 from livebatch.rdd.operation import (
     AnyOperation,
+    Coalesced,
     Data,
     Exchanged,
     Filtered,
@@ -41,13 +46,11 @@ from livebatch.rdd.operation import (
     Rows,
     Shuffled,
     Tabled,
+    Unioned,
 )
 from livebatch.scratch import dumps, gathered
 from livebatch.taskcontext import running
 from livebatch.tasks import Answer, Divide, Done, Failed, Step, Task
-
-SAMPLES = 100
-"""So many bad records of a task are kept with their tracebacks."""
 
 _BY_RECORD = {"on_value", "each_on_value", "with_key", "framed"}
 _TAKE_TABLES = {"collect_table"}
@@ -57,34 +60,62 @@ def run_task(task: Task, store: BlockStore) -> Done | Failed:
     """Carry out a task: first as fast as it goes; if a function raises, again record by record,
     leaving out those that it raises on. Whether those are too many, the scheduler decides."""
     begun = stopwatch()
-    read: list[int] = []
+    read: list[Callable[[], int]] = []
     try:
         with running(task.attempt):
             done = _carry_out(task, store, read)
     except BlockLost as error:
         return Failed(task.id, describe(error), error.block_id)
     except (Exception, SystemExit) as error:
+        if _lacks_memory(error):
+            return Failed(task.id, _over_limit(error), memory=True)
         return Failed(task.id, describe(error))
-    rows = sum(read) + sum(block.rows for step in task.steps for block in step.blocks)
+    rows = sum(given() for given in read) + sum(
+        block.rows for step in task.steps for block in step.blocks
+    )
     return msgspec.structs.replace(done, rows=rows, seconds=stopwatch() - begun)
 
 
-def _carry_out(task: Task, store: BlockStore, read: list[int]) -> Done:
+def _carry_out(task: Task, store: BlockStore, read: list[Callable[[], int]]) -> Done:
     try:
-        with adding() as added:
-            done = _finish(task, _rows(task.steps, store, None, read), store)
+        with adding() as added, leaving_out(not task.strict) as left:
+            done = _finish(task, _results(task, store, None, read), store)
         bad = None
     except BlockLost:
         raise
-    except (Exception, SystemExit):
+    except (Exception, SystemExit) as error:
         if task.strict or not any(map(_is_by_record, task.steps)):
             raise
+        if _lacks_memory(error) and task.pieces == 1:  # whoever has it: another worker tries first
+            raise
         guard = Guard()
-        with adding() as added:
-            done = _finish(task, _rows(task.steps, store, guard, []), store)
+        read.clear()
+        with adding() as added, leaving_out(not task.strict) as left:
+            done = _finish(task, _results(task, store, guard, read), store)
         bad = guard.found()
+    if left.count:
+        bad = _with_misfits(bad, left)
     pieces = {id: packed(value) for id, value in added.items()}
     return msgspec.structs.replace(done, bad=bad, added=pieces)
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
+
+
+def _over_limit(error: BaseException) -> Failure:
+    failure, limit = describe(error), scratch.memory.limit
+    said = failure.message or "there is no memory left"
+    rule = f" (a worker has a memory limit of {limit / 2**20:.0f} MiB)" if limit else ""
+    return msgspec.structs.replace(failure, message=f"{said}{rule}")
+
+
+def _with_misfits(bad: BadRecords | None, left: LeftOut) -> BadRecords:
+    """Return bad records with those that frames left out."""
+    if bad is None:
+        return BadRecords(left.count, left.seen, tuple(left.samples), left.count)
+    samples = (*bad.samples, *left.samples)[:SAMPLES]
+    return BadRecords(bad.count + left.count, max(bad.seen, left.seen), samples, left.count)
 
 
 def _finish(task: Task, rows: Any, store: BlockStore) -> Done:
@@ -115,21 +146,56 @@ def _divided(task: Task, shuffle: Shuffled | Exchanged, rows: Data) -> Encoded:
     return pickled.encoded()
 
 
-def _rows(steps: tuple[Step, ...], store: BlockStore, guard: Guard | None, read: list[int]) -> Any:
-    """Return the rows of the last step; ``read`` gets how many come from outside, where known."""
+def _results(
+    task: Task, store: BlockStore, guard: Guard | None, read: list[Callable[[], int]]
+) -> Any:
+    """Return the rows of the last step, which come piece by piece where that was asked for."""
+    first, *others = task.steps
+    if task.pieces == 1 or not is_chain(task.steps) or not all(map(_goes_by_piece, others)):
+        return _rows(task.steps, store, guard, read)
+    source = _rows((first,), store, guard, read)
+    if not others or isinstance(source, Layer):
+        return source
+    pieces = (_through(others, piece, guard) for piece in cut(source, task.pieces))
+    if isinstance(others[-1].operation, Tabled):
+        return Tables(chain.from_iterable(piece.tables for piece in pieces))
+    return chain.from_iterable(map(_one_by_one, pieces))
+
+
+def _through(steps: Sequence[Step], rows: Any, guard: Guard | None) -> Any:
+    for step in steps:
+        rows = _compute(step, [rows], guard)
+    return rows
+
+
+def _rows(
+    steps: tuple[Step, ...],
+    store: BlockStore,
+    guard: Guard | None,
+    read: list[Callable[[], int]],
+) -> Any:
+    """Return the rows of the last step; ``read`` gets what tells how many come from outside."""
     results: list[Any] = []
     for step in steps:
         if isinstance(step.operation, Read):
-            found = step.operation.read(step.split)
-            if isinstance(found, Sized):
-                read.append(len(found))
-            results.append(Tables([found]) if isinstance(found, pa.Table) else iter(found))
+            rows, given = _counted(step.operation.read(step.split))
+            read.append(given)
+            results.append(rows)
             continue
         inputs = [results[i] for i in step.inputs]
         if step.blocks or not inputs:
             inputs.append(_stored(step, store))
         results.append(_compute(step, inputs, guard))
     return results[-1]
+
+
+def _counted(found: Any) -> tuple[Iterable[Any], Callable[[], int]]:
+    """Return rows, and what tells, once, how many of them were taken; no step of it is Python."""
+    if isinstance(found, Sized):
+        rows = Tables([found]) if isinstance(found, pa.Table) else iter(found)  # type: ignore[call-overload]
+        return rows, partial(len, found)
+    numbers = count(1)
+    return compress(found, numbers), lambda: next(numbers) - 1
 
 
 def _stored(step: Step, store: BlockStore) -> Data | Layer:
@@ -174,6 +240,11 @@ def _is_by_record(step: Step) -> bool:
     return isinstance(operation, (Mapped, Filtered, FlatMapped))
 
 
+def _goes_by_piece(step: Step) -> bool:
+    """Return whether an operation gives of rows cut into pieces what it gives of them at once."""
+    return isinstance(step.operation, (Unioned, Coalesced)) or _is_by_record(step)
+
+
 class Guard:
     """Runs operations record by record and collects those that are raised on."""
 
@@ -204,21 +275,19 @@ class Guard:
         is halved, so that few bad rows among many are found soon."""
         given = list(rows)
         self._seen = max(self._seen, len(given))
-        fitting: list[Any] = []
-        stack = [given] if given else []
+        fitting: list[pa.Table] = []
+        stack = [given]
         while stack:
             part = stack.pop()
             try:
-                operation.compute(0, [iter(part)])
+                fitting += operation.compute(0, [iter(part)]).tables
             except (Exception, SystemExit) as error:
                 middle = len(part) // 2
                 if middle:
                     stack += [part[middle:], part[:middle]]
                 else:
                     self._add(error, part[0])
-            else:
-                fitting += part
-        return operation.compute(0, [iter(fitting)])
+        return Tables(fitting) if fitting else operation.compute(0, [iter(())])
 
     def found(self) -> BadRecords | None:
         """Return the bad records, if there were any."""

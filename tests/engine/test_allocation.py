@@ -11,7 +11,8 @@ from livebatch.block import BlockRef
 from livebatch.closures import Builtin, builtin
 from livebatch.engine import allocation
 from livebatch.engine.allocation import Allocator
-from livebatch.engine.config import PlanOnly
+from livebatch.engine.config import Config, PlanOnly
+from livebatch.engine.intake import Intake
 from livebatch.errors import SourceError
 from livebatch.operators.state import given_rows
 from livebatch.rdd import RDD, blocks_of
@@ -28,7 +29,7 @@ class Numbers:
         self.broken = broken
         self.asked: list[tuple[Any, int]] = []
 
-    def plan(self, offsets: Any, time: int) -> tuple[list[Builtin], Any]:
+    def plan(self, offsets: Any, time: int, limit: int | None = None) -> tuple[list[Builtin], Any]:
         self.asked.append((offsets, time))
         if self.broken:
             raise SourceError("the server is down")
@@ -44,7 +45,7 @@ class Pushing:
 def allocator(monkeypatch: pytest.MonkeyPatch) -> Allocator:
     """An allocator whose sources are given to their streams as an option."""
     monkeypatch.setattr(allocation, "source", lambda name, options: options["source"])
-    return Allocator(PlanOnly(2))
+    return Allocator(PlanOnly(2), Intake(Config(1000), lambda event: None, None))
 
 
 def queue(one_at_a_time: bool = True, default: Any = None) -> Input[Any]:

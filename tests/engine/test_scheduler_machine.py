@@ -35,7 +35,7 @@ from livebatch.engine.commands import (
     StageKept,
 )
 from livebatch.engine.dag import Stage
-from livebatch.engine.scheduler import MAX_LOST, Scheduler
+from livebatch.engine.scheduler import MAX_LOST, PIECES, Scheduler
 from livebatch.engine.speculation import LEAST, MULTIPLIER, QUANTILE
 from livebatch.failure import Failure
 from livebatch.rdd import RDD
@@ -62,6 +62,7 @@ class Cluster(RuleBasedStateMachine):
         self.took: dict[Place, float] = {}
         self.late: set[Place] = set()
         self.losses: Counter[Place] = Counter()
+        self.short: Counter[Place] = Counter()
         self.running: dict[str, Task] = {}
         self.gone: list[str] = []
         self.killed: list[Task] = []
@@ -134,11 +135,18 @@ class Cluster(RuleBasedStateMachine):
     @rule(data=st.data(), times=st.integers(1, MAX_LOST))
     def a_task_is_lost(self, data: st.DataObject, times: int) -> None:
         where = place(task := self.stopped(data).id)
-        self.lose(where, task)
+        self.lose(where, Lost(task))
         for _ in range(times - 1):
             if again := self.at(where):
                 self.gone.append(self.running.pop(again[0]).id)
-                self.lose(where, again[0])
+                self.lose(where, Lost(again[0]))
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def a_task_lacks_memory(self, data: st.DataObject) -> None:
+        task = self.stopped(data)
+        self.short[where := place(task.id)] += 1
+        self.lose(where, Failed(task.id, ERROR, memory=True))
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
@@ -196,11 +204,11 @@ class Cluster(RuleBasedStateMachine):
         self.handle(replace(done(task), seconds=seconds))
         assert not self.at(place(task.id)), "what is done is not computed any longer"
 
-    def lose(self, where: Place, task: str) -> None:
+    def lose(self, where: Place, event: Failed | Lost) -> None:
         self.losses[where] += 1
         over = self.losses[where] >= MAX_LOST and not self.at(where)
         needing = self.needing(where[0]) if over else set()
-        given_up = self.handle(Lost(task))
+        given_up = self.handle(event)
         assert {end.job for end in given_up} == needing
         assert all(isinstance(end, JobGivenUp) and end.lost is None for end in given_up)
 
@@ -232,6 +240,7 @@ class Cluster(RuleBasedStateMachine):
 
     def launch(self, task: Task) -> None:
         assert task.id not in self.seen
+        assert task.pieces == PIECES ** self.short[place(task.id)]
         if earlier := self.at(where := place(task.id)):
             assert len(earlier) == 1, "one copy of a task is enough"
             assert where in self.late
@@ -282,7 +291,7 @@ class Cluster(RuleBasedStateMachine):
             for split in stage.splits:
                 self.done.pop((id, split), None)
                 self.took.pop((id, split), None)
-                del self.losses[id, split]
+                del self.losses[id, split], self.short[id, split]
 
     @invariant()
     def the_tables_agree(self) -> None:

@@ -18,6 +18,7 @@ from livebatch.clock import Deadline, Timer, deadline
 from livebatch.closures import codes
 from livebatch.engine.child import GRACE, Child, State
 from livebatch.engine.executors.starts import Starts
+from livebatch.engine.limits import oom_kills
 from livebatch.engine.store import Place
 from livebatch.engine.timesheet import Timesheet
 from livebatch.failure import Failure
@@ -82,6 +83,7 @@ class LocalExecutor:
         self._outcomes: list[Outcome] = []
         self._workers: list[_Worker] = []
         self._starts = Starts()
+        self._oom_kills = oom_kills()
         hub.serve("worker", self._heard)
         self._start_missing()
 
@@ -187,13 +189,17 @@ class LocalExecutor:
         """A worker has ended, or closed the pipe by which that is known: what there may be left
         of it is killed, its task is lost, and another takes its place."""
         worker.child.kill()
-        worker.child.close()
+        worker.child.close(patience=0)
         self._forget(worker)
-        reason = worker.doomed or worker.child.end_of()
+        reason, kills = worker.doomed or worker.child.end_of(), oom_kills()
+        memory = kills > self._oom_kills and "SIGKILL" in reason
+        if memory:
+            reason = "was killed by the system, which had run out of memory"
+        self._oom_kills = kills
         if worker.task is not None:
             self.store.delete(worker.task)
             if not worker.unwanted:
-                self._outcomes.append(Lost(worker.task, reason))
+                self._outcomes.append(Lost(worker.task, reason, memory))
         if worker.peer is None and not worker.doomed:
             self._starts.failed(reason)
         self._start_missing()
