@@ -13,7 +13,9 @@ from livebatch.interval import Millis
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
-    """Anything that is sent to another process."""
+    """Anything that is sent to another process. ``once``: doing it twice would be wrong."""
+
+    once: ClassVar[bool] = False
 
 
 class BadRecords(msgspec.Struct, frozen=True):
@@ -31,11 +33,33 @@ class BadRecords(msgspec.Struct, frozen=True):
 
 
 class SourceState(Message, frozen=True):
-    """How a source is doing: ``connecting``, ``receiving`` or ``stopped``, and why."""
+    """How a source is doing: ``connecting``, ``receiving``, ``waiting`` for room, or ``stopped``,
+    and why; and how many records have been ``dropped`` since this was last said."""
 
     stream: str
     state: str
     detail: str = ""
+    dropped: int = 0
+
+
+class InputStatus(msgspec.Struct, frozen=True):
+    """How sources are doing, all together.
+
+    Attributes:
+        state: of each, and why.
+        limit: records a second that pull sources may give, as batches fall behind; None: all.
+        waiting: bytes that push sources have given and no batch has worked off yet.
+        buffer: how many that may be.
+        dropped: records that have been dropped for want of room.
+        on_overflow: what happens when the buffers are full; empty if there are none.
+    """
+
+    state: str = ""
+    limit: float | None = None
+    waiting: int = 0
+    buffer: int = 0
+    dropped: int = 0
+    on_overflow: str = ""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -102,6 +126,10 @@ class StreamingStarted(Message, frozen=True):
     """The engine has begun with batches, ``at`` that time."""
 
     at: Millis
+
+
+class Restarted(Message, frozen=True):
+    """The engine died and was started again; batches may have settled unheard."""
 
 
 class BatchSubmitted(Message, frozen=True):
@@ -175,7 +203,7 @@ class StreamStatus(msgspec.Struct, frozen=True):
         bad: records left out so far.
         failed: how many batches have failed.
         error: why the newest batch failed, if it did.
-        source: how its source is doing, if it is one.
+        input: how the sources are doing that it is computed from, up to other named streams.
         retained: how many batches are kept.
         retain: how long they are.
         first: the time of the oldest batch kept.
@@ -196,7 +224,7 @@ class StreamStatus(msgspec.Struct, frozen=True):
     delay: Millis
     bad: int
     error: str | None
-    source: str = ""
+    input: InputStatus = InputStatus()
     retained: int = 0
     retain: Millis = 0
     first: Millis | None = None
@@ -259,8 +287,52 @@ class Explained(Message, frozen=True):
     nodes: tuple[StreamNode, ...]
 
 
+class Recovery(msgspec.Struct, frozen=True):
+    """How an engine has gone on from a checkpoint.
+
+    Attributes:
+        at: when it did.
+        again: how many batches were computed again, or for the first time.
+        missed: how many batches' time had passed while it was down.
+        skipped: whether those were left out, as was asked for.
+    """
+
+    at: Millis
+    again: int
+    missed: int
+    skipped: bool = False
+
+
+class CheckpointStatus(msgspec.Struct, frozen=True):
+    """How an engine's checkpoints are doing.
+
+    Attributes:
+        folder: where they are.
+        taken: the time of the batch after which the newest was taken.
+        trouble: why none can be written, in words; else empty.
+        recovery: how it went on from one, if it did.
+    """
+
+    folder: str
+    taken: Millis | None
+    trouble: str = ""
+    recovery: Recovery | None = None
+
+
 class EngineStatus(Message, frozen=True):
-    """How the engine is doing. ``trouble``: what keeps workers from starting, if anything does."""
+    """How the engine is doing.
+
+    Attributes:
+        batch: the batch interval.
+        running: whether it makes batches.
+        now: its clock.
+        workers: their process ids.
+        stored: bytes of blocks in memory.
+        pending: how many jobs are under way.
+        worked: seconds that each worker has worked.
+        trouble: what keeps batches from beginning, or workers from starting, in words; else empty.
+        checkpoints: if it keeps any.
+    """
 
     batch: Millis
     running: bool
@@ -273,6 +345,7 @@ class EngineStatus(Message, frozen=True):
     name: str = ""
     worked: tuple[float, ...] = ()
     trouble: str = ""
+    checkpoints: CheckpointStatus | None = None
 
 
 class TaskRun(msgspec.Struct, frozen=True):
@@ -306,6 +379,7 @@ class TaskRuns(Message, frozen=True):
 
 Event: TypeAlias = (
     BatchSettled
+    | Restarted
     | BatchFailed
     | SourceChanged
     | StreamRemoved

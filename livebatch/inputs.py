@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from livebatch.operators.state import given_rows
 from livebatch.rdd import RDD, to_lineage
 from livebatch.rdd.functions import collect_rows
 from livebatch.rdd.operation import Read
+from livebatch.sources.receiving import KEY, Overflow, Receiving
 from livebatch.stream import DStream, Input
 from livebatch.variables import Variables
 from livebatch.wire import Offer
@@ -30,6 +32,7 @@ class Inputs(Variables):
     """The part of a `StreamingContext` that begins streams; each source is a method."""
 
     batch: Millis
+    on_overflow: Overflow = "block"
 
     def input_stream(self, source: str, /, **options: Any) -> DStream[Any]:
         """Return the stream of a source, by the name of its file in `livebatch.sources`.
@@ -37,7 +40,8 @@ class Inputs(Variables):
         Raises:
             DefinitionError: there is no such source, or an option is wrong.
         """
-        return self._from_source(source, sources.source(source, options))
+        receiving = self._receiving(sources.kind(source), options)
+        return self._from_source(source, sources.source(source, options), receiving)
 
     def queue_stream(
         self,
@@ -73,8 +77,19 @@ class Inputs(Variables):
         stream.context, stream.schema = self, schema
         return stream
 
-    def _from_source(self, name: str, made: Any) -> DStream[Any]:
-        return self._input(name, msgspec.to_builtins(made), getattr(made, "schema", None))
+    def _from_source(self, name: str, made: Any, receiving: Receiving | None) -> DStream[Any]:
+        options = msgspec.to_builtins(made)
+        if receiving is not None:
+            options[KEY] = msgspec.to_builtins(receiving)
+        return self._input(name, options, getattr(made, "schema", None))
+
+    def _receiving(self, kind: Any, options: dict[str, Any]) -> Receiving | None:
+        """Take from the options of a source that is pushed those that are not its own."""
+        if not hasattr(kind, "run"):
+            return None
+        shared = set(Receiving.__struct_fields__) & options.keys()
+        said = {name: options.pop(name) for name in shared}
+        return Receiving(**{"on_overflow": self.on_overflow, **said})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in sources.kinds():
@@ -82,9 +97,12 @@ class Inputs(Variables):
         kind = sources.kind(name)
 
         def make(*args: Any, **options: Any) -> DStream[Any]:
-            return self._from_source(name, kind(*args, **options))
+            receiving = self._receiving(kind, options)
+            return self._from_source(name, kind(*args, **options), receiving)
 
         make.__name__, make.__doc__ = name, kind.__doc__
+        if hasattr(kind, "run"):
+            make.__doc__ = f"{kind.__doc__}\n    {Receiving.__doc__}"
         make.__wrapped__ = kind  # type: ignore[attr-defined]
         return make
 
@@ -297,6 +315,28 @@ class Inputs(Variables):
         from livebatch import reading
 
         readers = reading.read(path, format, schema)
+        return RDD(Read(tuple(readers)), runner=self.runner)
+
+    def read_output(
+        self, path: str | Path, begin: datetime | None = None, end: datetime | None = None
+    ) -> RDD[dict[str, Any]]:
+        """Return an RDD of what streams have written to a folder, as dicts: of the batches that
+        are complete now. See `livebatch.read_output`.
+
+        Args:
+            path: as it was given to ``to_parquet``, ``to_json``, ``to_csv`` or ``to_text``.
+            begin: only batches after that time, if told (naive times are local).
+            end: only batches up to that time, if told.
+
+        Raises:
+            SinkError: no stream was written there.
+
+        Example:
+            ``ssc.read_output("clicks").filter(lambda row: row["ms"] > 100).count()``
+        """
+        from livebatch import output
+
+        readers = output.read_output(path, begin, end).readers()
         return RDD(Read(tuple(readers)), runner=self.runner)
 
 

@@ -258,7 +258,7 @@ class Relay:
         self._tell(self._listener.on_batch_completed, BatchNews(info))
 
     def _source(self, state: SourceState) -> None:
-        active = state.state == "receiving"
+        active = state.state not in ("connecting", "stopped")
         news = ReceiverNews(
             ReceiverInfo(state.stream, state.stream, active, last_error_message=state.detail)
         )

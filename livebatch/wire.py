@@ -21,7 +21,14 @@ from livebatch.failure import Failure, render
 from livebatch.graph import NodeRecord, Output
 from livebatch.interval import Millis
 from livebatch.rdd import Lineage
-from livebatch.shared import SharedRequest
+from livebatch.shared import (
+    AddToAccumulator,
+    DropBroadcast,
+    Remember,
+    SetAccumulator,
+    SetBroadcast,
+    SharedRequest,
+)
 from livebatch.tasks import Done, Failed, Lost, Task
 
 # -- the driver process ----------------------------------------------------------------------
@@ -66,12 +73,21 @@ CallOutcome: TypeAlias = Returned | Raised
 
 
 class Receive(Message, frozen=True):
-    """Run a push source: what a receiver process is told when it says hello."""
+    """Run a push source: what a receiver process is told when it says hello.
+
+    Attributes:
+        buffer: bytes that may wait to be processed.
+        durable: the folder where blocks go before they are reported; empty: nowhere.
+        start: of the stream's receivers that put blocks there, the how many-th.
+    """
 
     stream: str
     source: str
     options: dict[str, Any]
     block_interval: Millis
+    buffer: int
+    durable: str = ""
+    start: int = 0
 
 
 class Received(Message, frozen=True):
@@ -80,6 +96,26 @@ class Received(Message, frozen=True):
     carries_code: ClassVar[bool] = False
     stream: str
     block: BlockRef
+
+
+class Room(Message, frozen=True):
+    """How much a receiver has brought about.
+
+    Attributes:
+        waiting: bytes of its stream that have not been processed.
+        blocks: how many of its blocks the engine has.
+        dropped: records of its stream that have been dropped.
+    """
+
+    waiting: int
+    blocks: int
+    dropped: int
+
+
+class Finished(Message, frozen=True):
+    """A receiver that was told to stop has handed on all that it had received."""
+
+    stream: str
 
 
 # -- requests of clients and of the driver, and their replies --------------------------------
@@ -136,6 +172,12 @@ class Stop(Message, frozen=True):
 
     graceful: bool = False
     whole: bool = True
+
+
+class KeepCheckpoints(Message, frozen=True):
+    """Keep checkpoints in a folder from now on."""
+
+    folder: str
 
 
 class Pause(Message, frozen=True):
@@ -251,6 +293,7 @@ class SendAgain(Message, frozen=True):
 class Offer(Message, frozen=True):
     """Put an RDD into the queue of a queue stream."""
 
+    once: ClassVar[bool] = True
     stream: str
     rdds: tuple[Lineage, ...]
 
@@ -321,12 +364,20 @@ class Refused(Message, frozen=True):
     printed: str = ""
 
 
+Change: TypeAlias = (
+    Define | Remove | Discard | Pause | Offer | Remember | SetBroadcast | DropBroadcast
+    | SetAccumulator | AddToAccumulator
+)  # fmt: skip
+"""Requests that change what the engine does from the next batch on."""
+
 AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
+    | Room | Finished
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
-    | KeepCode | SendAgain | Pause | Explain | Explained | Resize | Release | AskProgress
-    | KeepRDD | Kept | Offer | BeginRun | RunNext | EndRun | Status | AskTasks | TaskRuns | Ok
-    | AskState | StateFound | SharedRequest | Answers | Refused | Event | EngineStatus | Batches
+    | KeepCode | SendAgain | KeepCheckpoints | Pause | Explain | Explained | Resize | Release
+    | AskProgress | KeepRDD | Kept | Offer | BeginRun | RunNext | EndRun | Status | AskTasks
+    | TaskRuns | Ok | AskState | StateFound | SharedRequest | Answers | Refused | Event
+    | EngineStatus | Batches
 )  # fmt: skip
 
 

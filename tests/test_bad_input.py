@@ -60,7 +60,7 @@ def source_that_is(ssc: lb.StreamingContext, name: str, state: str) -> str:
     """Wait until a stream's source is in a state and return what it says."""
 
     def says() -> str:
-        source = status_of(ssc, name).source
+        source = status_of(ssc, name).input.state
         return source if source.startswith(state) else ""
 
     return eventually(says)
@@ -287,7 +287,7 @@ def test_a_source_that_cannot_connect_says_so_and_recovers(ssc: lb.StreamingCont
         eventually(lambda: server.connections)
         server.send("at last")
         eventually(lambda: rows == ["at last"])
-        assert status_of(ssc, "lines").source == f"receiving from 127.0.0.1:{port}"
+        assert status_of(ssc, "lines").input.state == f"receiving from 127.0.0.1:{port}"
     states = [event.state for event in events if isinstance(event, SourceChanged)]
     assert ("stopped", True) in {(state.state, refused in state.detail) for state in states}
     ssc.remove("lines")

@@ -22,12 +22,18 @@ class Config:
         strict: fail a batch at the first record that a function raises on.
         name: of the engine.
         urgency: of its batches among all jobs; what is lower comes first.
+        place: the directory of its blocks, if they lie in one.
+        backpressure: whether pull sources are limited while batches fall behind.
+        buffer: bytes of a push source that may wait, if it is not told.
     """
 
     batch: Millis
     strict: bool = False
     name: str = ""
     urgency: int = 0
+    place: str = ""
+    backpressure: bool = True
+    buffer: int = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -55,3 +61,7 @@ class Receivers(Protocol):
 
     def keep_only(self, inputs: Sequence[Input[Any]]) -> None:
         """Run the sources of these inputs, and no others."""
+
+    def room(self, stream: str, waiting: int, dropped: int) -> None:
+        """Tell a stream's receiver how many bytes of the stream wait, and how many records of it
+        have been dropped."""

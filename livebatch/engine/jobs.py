@@ -34,7 +34,7 @@ from livebatch.engine.executors.base import Executor
 from livebatch.engine.scheduler import Scheduler
 from livebatch.failure import Failure, describe
 from livebatch.interval import Millis
-from livebatch.rdd import RDD, ancestors, from_lineage, to_lineage
+from livebatch.rdd import RDD, ancestors, blocks_of, from_lineage, to_lineage
 from livebatch.rdd.operation import Deferred, Stored, Unioned
 from livebatch.tasks import Task
 from livebatch.wire import (
@@ -111,6 +111,7 @@ class Jobs:
         self._waiting: dict[str, list[Job]] = {}
         self._merges = count(1)
         self._look = Timer(LOOK)
+        self.deleted: Callable[[Sequence[str]], None] = lambda ids: None
         self.accumulators = Accumulators(self._merge)
         self.slots_changed()
 
@@ -314,6 +315,7 @@ class Jobs:
         for block in blocks:
             if block.inline is None:
                 self._executor.store.delete(block.id)
+        self.deleted([block.id for block in blocks])
 
 
 def _without(rdd: RDD[Any], lost: str, every: bool) -> bool:
@@ -322,14 +324,8 @@ def _without(rdd: RDD[Any], lost: str, every: bool) -> bool:
     A block that no RDD is stored in is a shuffle's, which is written again in any case. Where
     one block after the other turns out to be lost, all that can be is computed anew (``every``).
     """
-    holders = [node for node in ancestors(rdd) if lost in _blocks_of(node)]
+    holders = [node for node in ancestors(rdd) if lost in {block.id for block in blocks_of(node)}]
     possible = [node.restore() for node in holders]
     while every and sum(node.restore() for node in ancestors(rdd)):
         pass
     return all(possible)
-
-
-def _blocks_of(rdd: RDD[Any]) -> set[str]:
-    if not isinstance(rdd.operation, Stored):
-        return set()
-    return {block.id for blocks in rdd.operation.blocks for block in blocks}

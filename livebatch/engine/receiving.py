@@ -3,46 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from livebatch.block import BlockRef
+from livebatch.clock import Deadline, deadline
 from livebatch.engine.allocation import FED
 from livebatch.engine.child import Child
+from livebatch.engine.durable import DurableBlocks, block_id
+from livebatch.engine.receiver import BACK_OFF
 from livebatch.engine.store import Place
+from livebatch.errors import StoreFull
 from livebatch.events import SourceState
 from livebatch.interval import Millis
 from livebatch.sources import kind
+from livebatch.sources.receiving import receiving_of
 from livebatch.stream import Input
 from livebatch.transport import Hub, Peer
-from livebatch.wire import AnyMessage, Hello, Receive, Received, Stop
+from livebatch.wire import AnyMessage, Finished, Hello, Receive, Received, Room, Stop
 
 MAX_BLOCK_INTERVAL: Millis = 200
 
 
 @dataclass(eq=False)
 class _Receiver:
-    child: Child
+    """A receiver's process, or the one that is to follow it.
+
+    Attributes:
+        order: what it has been told.
+        failures: how many before it died in a row without having received anything.
+        again: when it is started; None: it has been.
+        waiting, dropped: what it is told of its stream.
+    """
+
     order: Receive
+    failures: int = 0
+    again: Deadline | None = None
+    child: Child | None = None
     peer: Peer | None = None
+    blocks: int = 0
+    finished: bool = False
+    proven: Deadline = field(default_factory=lambda: deadline(BACK_OFF[-1]))
+    waiting: int = 0
+    dropped: int = 0
 
 
 class ReceiverHost:
     """Runs the push sources of a graph's inputs, each in a process, and replaces dead ones.
+
+    A process that dies without having received anything is replaced after a while, which gets
+    longer each time.
 
     Args:
         hub: where receivers call in.
         address: the hub's.
         place: of the blocks.
         batch: the batch interval, in milliseconds; a batch holds at least four blocks.
+        buffer: bytes that may wait of a source that is not told.
+        durable: the folder of blocks that are to survive.
     """
 
-    def __init__(self, hub: Hub, address: str, place: Place, batch: Millis) -> None:
-        self._hub = hub
+    def __init__(
+        self, hub: Hub, address: str, place: Place, batch: Millis, buffer: int, durable: Path
+    ) -> None:
+        self._hub, self._place = hub, place
         self._args = (address, msgspec.json.encode(place).decode())
         self._interval = max(10, min(MAX_BLOCK_INTERVAL, batch // 4))
+        self._buffer, self._folder, self._durable = buffer, str(durable), DurableBlocks(durable)
         self._receivers: dict[str, _Receiver] = {}
         self._ending = False
         self._received: Callable[[str, BlockRef], None] = lambda stream, block: None
@@ -64,42 +94,99 @@ class ReceiverHost:
             self._changed(SourceState(id, "stopped"))
         for id, node in wanted.items():
             if id not in self._receivers:
-                self._start(Receive(id, node.source, node.options, self._interval))
+                self._start(_Receiver(self._order(node)))
+
+    def room(self, stream: str, waiting: int, dropped: int) -> None:
+        receiver = self._receivers.get(stream)
+        if receiver is not None:
+            receiver.waiting, receiver.dropped = waiting, dropped
+            self._tell_room(receiver)
+
+    def keep_up(self) -> None:
+        """Start the receivers whose time has come."""
+        for receiver in self._receivers.values():
+            if receiver.again is not None and receiver.again.passed():
+                self._start(receiver)
 
     def finish(self) -> None:
         """Have all receivers hand on what they have received, and end."""
         self._ending = True
-        for receiver in self._receivers.values():
-            if receiver.peer is not None:
+        for id, receiver in list(self._receivers.items()):
+            if receiver.peer is None:  # it has not begun
+                self._stop(self._receivers.pop(id))
+            else:
                 self._hub.send(receiver.peer, Stop(graceful=True))
 
     @property
     def finished(self) -> bool:
-        """Whether no receiver runs any more."""
-        return not self._receivers
+        """Whether all receivers have handed on what they had received."""
+        return all(receiver.finished for receiver in self._receivers.values())
 
     def close(self) -> None:
         """Stop all receivers."""
         self.keep_only([])
 
-    def _start(self, order: Receive) -> None:
-        child = Child("livebatch.engine.receiver", *self._args, order.stream)
-        receiver = self._receivers[order.stream] = _Receiver(child, order)
-        self._hub.watch(child.end, lambda: self._ended(receiver))
+    def _order(self, node: Input[Any]) -> Receive:
+        said = receiving_of(node.options)
+        return Receive(
+            node.id,
+            node.source,
+            node.options,
+            self._interval,
+            said.buffer or self._buffer,
+            self._folder if said.durable else "",
+        )
+
+    def _start(self, receiver: _Receiver) -> None:
+        stream = receiver.order.stream
+        if receiver.order.durable:
+            start = self._durable.begin(stream)
+            receiver.order = msgspec.structs.replace(receiver.order, start=start)
+        receiver.child = child = Child("livebatch.engine.receiver", *self._args, stream)
+        receiver.again, receiver.proven = None, deadline(BACK_OFF[-1])
+        self._receivers[stream] = receiver
+        self._hub.watch(child.end, lambda: self._ended(receiver, child))
 
     def _stop(self, receiver: _Receiver) -> None:
-        self._hub.unwatch(receiver.child.end)
-        receiver.child.kill()
-        receiver.child.close()
+        if receiver.child is not None:
+            self._hub.unwatch(receiver.child.end)
+            receiver.child.kill()
+            receiver.child.close()
+            receiver.child = None
 
-    def _ended(self, receiver: _Receiver) -> None:
-        receiver.child.close()
+    def _ended(self, receiver: _Receiver, child: Child) -> None:
+        child.close()
+        stream = receiver.order.stream
+        if self._receivers.get(stream) is not receiver:
+            return
+        self._take_over(receiver)
         if self._ending:
-            self._receivers.pop(receiver.order.stream, None)
-        elif self._receivers.get(receiver.order.stream) is receiver:
-            stream = receiver.order.stream
-            self._changed(SourceState(stream, "connecting", "its process died; starting again"))
-            self._start(receiver.order)
+            del self._receivers[stream]
+            return
+        works = receiver.blocks or receiver.proven.passed()
+        failures = 0 if works else receiver.failures + 1
+        pause = BACK_OFF[min(failures, len(BACK_OFF)) - 1] if failures else 0.0
+        again = f"again in {pause:g} s, {failures} × in a row" if failures else "again"
+        self._changed(SourceState(stream, "connecting", f"its process died; starting {again}"))
+        follower = _Receiver(receiver.order, failures, deadline(pause))
+        follower.waiting, follower.dropped = receiver.waiting, receiver.dropped
+        self._receivers[stream] = follower
+        self.keep_up()
+
+    def _take_over(self, receiver: _Receiver) -> None:
+        """Take in what a dead receiver had put on disk, but could not report any more."""
+        order = receiver.order
+        if not order.durable:
+            return
+        known = {block_id(order.stream, order.start, n + 1) for n in range(receiver.blocks)}
+        store = self._place.open(overflows=True)
+        found = self._durable.unclaimed(order.stream, known)
+        for ref in found.blocks:
+            if ref.id.startswith(f"{order.stream}-{order.start}."):
+                try:
+                    self._received(order.stream, store.put(self._durable.read(ref), ref.id))
+                except StoreFull as error:  # it stays on disk
+                    self._changed(SourceState(order.stream, "waiting", str(error)))
 
     def _heard(self, peer: Peer, tag: bytes, message: AnyMessage) -> None:
         match message:
@@ -108,10 +195,21 @@ class ReceiverHost:
                 if receiver is not None:
                     receiver.peer = peer
                     self._hub.send(peer, receiver.order)
+                    self._tell_room(receiver)
             case Received():
+                receiver = self._receivers.get(message.stream)
+                if receiver is not None and receiver.peer == peer:
+                    receiver.blocks += 1
                 self._received(message.stream, message.block)
             case SourceState():
                 self._changed(message)
+            case Finished() if receiver := self._receivers.get(message.stream):
+                receiver.finished = True
+
+    def _tell_room(self, receiver: _Receiver) -> None:
+        if receiver.peer is not None:
+            room = Room(receiver.waiting, receiver.blocks, receiver.dropped)
+            self._hub.send(receiver.peer, room)
 
 
 def _is_push(node: Input[Any]) -> bool:

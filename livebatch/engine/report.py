@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from livebatch.block import BlockRef
-from livebatch.engine.progress import Progress, blocks_of
+from livebatch.engine.intake import Intake
+from livebatch.engine.progress import Progress
 from livebatch.engine.timesheet import Ran
 from livebatch.events import Batch, StreamStatus, TaskRun
 from livebatch.explain import label_of
-from livebatch.graph import Graph, states_of
+from livebatch.graph import Graph, states_of, unnamed_upstream
 from livebatch.interval import Millis
-from livebatch.stream import DStream
+from livebatch.rdd import blocks_of
+from livebatch.stream import DStream, Input
+
+if TYPE_CHECKING:
+    from livebatch.engine.core import Engine
 
 RATED: Millis = 10_000
 """Rows a second are those of so many milliseconds of batches."""
 
 
+def streams_of(engine: Engine) -> tuple[StreamStatus, ...]:
+    """Return how the named streams are doing."""
+    known = engine.executor.store.ids()
+
+    def in_memory(block: BlockRef) -> bool:
+        return block.inline is not None or block.id in known
+
+    return tuple(
+        stream_status(p, engine.graph, engine.intake, in_memory)
+        for p in engine.progress.values()
+        if p.output.name
+    )
+
+
 def stream_status(
-    progress: Progress, graph: Graph, source: str, in_memory: Callable[[BlockRef], bool]
+    progress: Progress, graph: Graph, intake: Intake, in_memory: Callable[[BlockRef], bool]
 ) -> StreamStatus:
     """Return how a named stream is doing.
 
     Args:
         progress: of the output that names it.
         graph: the stream's.
-        source: how its source is doing, if it is one.
+        intake: tells how its sources are doing.
         in_memory: whether a block lies in memory.
     """
     output, node = progress.output, graph.stream_of(progress.output)
@@ -47,7 +66,7 @@ def stream_status(
         bad=progress.bad,
         failed=progress.failures,
         error=progress.error,
-        source=source,
+        input=intake.status(n.id for n in unnamed_upstream(node) if isinstance(n, Input)),
         retained=len(kept),
         retain=output.retain,
         first=kept[0].time if kept else None,

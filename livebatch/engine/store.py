@@ -104,8 +104,21 @@ class SharedMemoryStore:
                 self._admit(id, nbytes)
                 self._write(path, block, nbytes)
             except StoreFull as full:
+                if not self._overflows:
+                    raise
                 self._write_to_disk(id, block, full)
         return _reference(block, id, nbytes)
+
+    def put_on_disk(self, block: Encoded, id: str) -> BlockRef:
+        """Store a block where it takes no memory, however small it is.
+
+        Raises:
+            StoreFull: there is no room there either.
+            DefinitionError: the id cannot be the name of a file.
+        """
+        full = self._full(self._path(id).name, block.nbytes)
+        self._write_to_disk(id, block, full)
+        return msgspec.structs.replace(_reference(block, id, block.nbytes), inline=None)
 
     def get(self, ref: BlockRef) -> memoryview:
         """Return the bytes of a whole block; it stays mapped as long as a view of them lives.
@@ -196,7 +209,7 @@ class SharedMemoryStore:
             raise
 
     def _write_to_disk(self, id: str, block: Encoded, full: StoreFull) -> None:
-        if not self._overflows or not self._spill.is_there:
+        if not self._spill.is_there:
             raise full
         try:
             self._spill.write(id, block.chunks)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Sized
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from functools import partial
+from itertools import chain, compress, count
 from typing import Any
 
 import msgspec
@@ -61,7 +62,7 @@ def run_task(task: Task, store: BlockStore) -> Done | Failed:
     """Carry out a task: first as fast as it goes; if a function raises, again record by record,
     leaving out those that it raises on. Whether those are too many, the scheduler decides."""
     begun = stopwatch()
-    read: list[int] = []
+    read: list[Callable[[], int]] = []
     try:
         with running(task.attempt):
             done = _carry_out(task, store, read)
@@ -71,11 +72,13 @@ def run_task(task: Task, store: BlockStore) -> Done | Failed:
         if _lacks_memory(error):
             return Failed(task.id, _over_limit(error), memory=True)
         return Failed(task.id, describe(error))
-    rows = sum(read) + sum(block.rows for step in task.steps for block in step.blocks)
+    rows = sum(given() for given in read) + sum(
+        block.rows for step in task.steps for block in step.blocks
+    )
     return msgspec.structs.replace(done, rows=rows, seconds=stopwatch() - begun)
 
 
-def _carry_out(task: Task, store: BlockStore, read: list[int]) -> Done:
+def _carry_out(task: Task, store: BlockStore, read: list[Callable[[], int]]) -> Done:
     try:
         with adding() as added:
             done = _finish(task, _results(task, store, None, read), store)
@@ -88,8 +91,9 @@ def _carry_out(task: Task, store: BlockStore, read: list[int]) -> Done:
         if _lacks_memory(error) and task.pieces == 1:  # whoever has it: another worker tries first
             raise
         guard = Guard()
+        read.clear()
         with adding() as added:
-            done = _finish(task, _results(task, store, guard, []), store)
+            done = _finish(task, _results(task, store, guard, read), store)
         bad = guard.found()
     pieces = {id: packed(value) for id, value in added.items()}
     return msgspec.structs.replace(done, bad=bad, added=pieces)
@@ -134,7 +138,9 @@ def _divided(task: Task, shuffle: Shuffled | Exchanged, rows: Data) -> Encoded:
     return pickled.encoded()
 
 
-def _results(task: Task, store: BlockStore, guard: Guard | None, read: list[int]) -> Any:
+def _results(
+    task: Task, store: BlockStore, guard: Guard | None, read: list[Callable[[], int]]
+) -> Any:
     """Return the rows of the last step, which come piece by piece where that was asked for."""
     first, *others = task.steps
     if task.pieces == 1 or not is_chain(task.steps) or not all(map(_goes_by_piece, others)):
@@ -154,21 +160,34 @@ def _through(steps: Sequence[Step], rows: Any, guard: Guard | None) -> Any:
     return rows
 
 
-def _rows(steps: tuple[Step, ...], store: BlockStore, guard: Guard | None, read: list[int]) -> Any:
-    """Return the rows of the last step; ``read`` gets how many come from outside, where known."""
+def _rows(
+    steps: tuple[Step, ...],
+    store: BlockStore,
+    guard: Guard | None,
+    read: list[Callable[[], int]],
+) -> Any:
+    """Return the rows of the last step; ``read`` gets what tells how many come from outside."""
     results: list[Any] = []
     for step in steps:
         if isinstance(step.operation, Read):
-            found = step.operation.read(step.split)
-            if isinstance(found, Sized):
-                read.append(len(found))
-            results.append(Tables([found]) if isinstance(found, pa.Table) else iter(found))
+            rows, given = _counted(step.operation.read(step.split))
+            read.append(given)
+            results.append(rows)
             continue
         inputs = [results[i] for i in step.inputs]
         if step.blocks or not inputs:
             inputs.append(_stored(step, store))
         results.append(_compute(step, inputs, guard))
     return results[-1]
+
+
+def _counted(found: Any) -> tuple[Iterable[Any], Callable[[], int]]:
+    """Return rows, and what tells, once, how many of them were taken; no step of it is Python."""
+    if isinstance(found, Sized):
+        rows = Tables([found]) if isinstance(found, pa.Table) else iter(found)  # type: ignore[call-overload]
+        return rows, partial(len, found)
+    numbers = count(1)
+    return compress(found, numbers), lambda: next(numbers) - 1
 
 
 def _stored(step: Step, store: BlockStore) -> Data | Layer:

@@ -68,7 +68,7 @@ def _row(stream: StreamStatus, source: str) -> tuple[str, ...]:
         kept(stream),
         state(stream),
         errors(stream),
-        source or stream.source,
+        source or stream.input.state,
         stream.notes.get("cell", ""),
     )
 

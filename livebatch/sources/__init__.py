@@ -14,6 +14,7 @@ from typing import Any
 
 from livebatch.errors import DefinitionError
 from livebatch.sources.base import PullSource, PushSource
+from livebatch.sources.receiving import KEY
 
 __all__ = ["PullSource", "PushSource", "kind", "kinds", "source"]
 
@@ -24,7 +25,9 @@ _PARTS = {
     "formats",
     "inline",
     "lines",
+    "parts",
     "paths",
+    "receiving",
     "recording",
     "tables",
 }
@@ -48,12 +51,12 @@ def kind(name: str) -> Callable[..., PullSource | PushSource]:
 
 
 def source(name: str, options: dict[str, Any]) -> PullSource | PushSource:
-    """Return the source of a kind with these options.
+    """Return the source of a kind with these options, of those of an input its own.
 
     Raises:
         DefinitionError: there is no such kind, or an option is wrong.
     """
     try:
-        return kind(name)(**options)
+        return kind(name)(**{key: value for key, value in options.items() if key != KEY})
     except TypeError as error:
         raise DefinitionError(f"{name}: {error}") from None

@@ -20,6 +20,10 @@ class Receiver(Protocol):
     def report(self, state: str, detail: str = "") -> None:
         """Say how it is going: ``connecting``, ``receiving`` or ``stopped``, and why."""
 
+    def flush(self) -> None:
+        """Wait until all that was emitted has been received for good: the engine has it, and if
+        the stream is ``durable`` so has the disk. Then a source may acknowledge it."""
+
     def stopping(self, seconds: float = 0.0) -> bool:
         """Wait so many seconds; return at once, and true, when the source should stop."""
 
@@ -40,13 +44,17 @@ class PushSource(Protocol):
 class PullSource(Protocol):
     """A source that is asked at each batch time what there is to read."""
 
-    def plan(self, offsets: Any, time: Millis) -> tuple[list[Builtin], Any]:
+    def plan(
+        self, offsets: Any, time: Millis, limit: int | None = None
+    ) -> tuple[list[Builtin], Any]:
         """Return the readers of what is new, one for each partition, and the new offsets.
 
         The first call, when the stream is defined, only says where it begins: its readers are
-        not used.
+        not used. What a limit leaves over is new the next time too.
 
         Args:
             offsets: what the last call returned, plain data; None at first.
             time: the batch time, milliseconds since 1970 UTC.
+            limit: at most about so many records, as batches fall behind; something, however
+                large, if there is anything; None: all that is new.
         """

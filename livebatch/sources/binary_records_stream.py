@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from livebatch.closures import Builtin, builtin
 from livebatch.interval import Millis
 from livebatch.sources.files import check_length, read_records
 from livebatch.sources.folder import Offsets, check_directory, new_files
+from livebatch.sources.parts import Part, records_in
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -39,7 +42,9 @@ class Source(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "directory", check_directory(self.directory))
         check_length(self.record_length)
 
-    def plan(self, offsets: Offsets | None, time: Millis) -> tuple[list[Builtin], Offsets]:
+    def plan(
+        self, offsets: Offsets | None, time: Millis, limit: int | None = None
+    ) -> tuple[list[Builtin], Offsets]:
         """Return a reader for each new file, oldest first, and what to remember.
 
         The first call takes note of what is there and reads nothing.
@@ -47,9 +52,17 @@ class Source(msgspec.Struct, frozen=True):
         Args:
             offsets: what the last call returned; None at first.
             time: the batch time, milliseconds since 1970 UTC.
+            limit: at most so many records; a file can be read in several batches.
 
         Raises:
             SourceError: the folder cannot be listed.
         """
-        paths, offsets = new_files(self.directory, offsets, time)
-        return [builtin(read_records, path, self.record_length) for path in paths], offsets
+        size = partial(records_in, length=self.record_length)
+        parts, offsets = new_files(self.directory, offsets, time, limit, size)
+        return [_reader(part, self.record_length) for part in parts], offsets
+
+
+def _reader(part: Part, length: int) -> Builtin:
+    if part.end is None:
+        return builtin(read_records, part.path, length)
+    return builtin(read_records, part.path, length, part.start, part.end)

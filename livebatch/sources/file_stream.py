@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal, TypedDict
 
 import msgspec
@@ -15,7 +16,7 @@ from livebatch.schema import Columns, arrow_schema, written
 from livebatch.sources import folder
 from livebatch.sources.folder import check_directory, modified, new_files
 from livebatch.sources.formats import format_named
-from livebatch.sources.tables import infer, read_table
+from livebatch.sources.tables import infer, read_row_groups, read_table, rows_in
 
 
 class Offsets(TypedDict):
@@ -47,7 +48,7 @@ class Source(Options, frozen=True):
 
     Which files are new, and how they are to be put there, is as for `text_file_stream`: each is
     read once, as one partition of the first batch that finds it, and must be complete when it
-    appears.
+    appears. While batches fall behind, Parquet files are read by row groups in several batches.
 
     - CSV: the first line has the names of the columns. They are separated by commas,
       semicolons, tabs or bars, whichever there are most of in that line.
@@ -93,7 +94,9 @@ class Source(Options, frozen=True):
         columns = _SCHEMA.__get__(self)
         return None if columns is None else arrow_schema(columns)
 
-    def plan(self, offsets: Offsets | None, time: Millis) -> tuple[list[Builtin], Offsets]:
+    def plan(
+        self, offsets: Offsets | None, time: Millis, limit: int | None = None
+    ) -> tuple[list[Builtin], Offsets]:
         """Return a reader for each new file, oldest first, and what to remember.
 
         The first call takes note of what is there and reads nothing.
@@ -101,17 +104,23 @@ class Source(Options, frozen=True):
         Args:
             offsets: what the last call returned; None at first.
             time: the batch time, milliseconds since 1970 UTC.
+            limit: at most about so many rows; but files other than Parquet are read whole, and
+                of Parquet files row groups are.
 
         Raises:
             SourceError: the folder cannot be listed.
         """
-        paths, files = new_files(self.directory, offsets and offsets["files"], time)
+        size = partial(rows_in, format=self.format)
+        parts, files = new_files(self.directory, offsets and offsets["files"], time, limit, size)
         known = offsets["schema"] if offsets else _SCHEMA.__get__(self)
         columns = None if known is None else written(known)
         readers = []
-        for path in paths:
+        for path, start, end in parts:
             columns = columns or _told(path, self.format)
-            readers.append(builtin(read_new, path, self.format, columns))
+            if end is None or columns is None:
+                readers.append(builtin(read_new, path, self.format, columns))
+            else:
+                readers.append(builtin(read_row_groups, path, columns, start, end))
         return readers, {"files": files, "schema": columns}
 
     def _newest(self) -> Columns | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
+from typing import Any
 
 from livebatch.errors import DefinitionError, SourceError
 from livebatch.filesystems import reading
@@ -56,20 +57,31 @@ def check_length(record_length: object) -> int:
     return record_length
 
 
-def read_records(path: str, length: int) -> Iterator[bytes]:
-    """Yield the records of a file, each of ``length`` bytes.
+def read_records(
+    path: str, length: int, first: int = 0, last: int | None = None
+) -> Iterator[bytes]:
+    """Yield the records ``[first, last)`` of a file, each of ``length`` bytes; all if not told.
 
     Raises:
         SourceError: it cannot be read, or there is a part of a record at its end.
     """
-    with reading(path) as (filesystem, place), filesystem.open_input_stream(place) as file:
-        while record := file.read(length):
-            if len(record) < length:
-                raise SourceError(
-                    f"{path} ends with {len(record)} bytes of a record of {length}: "
-                    "is record_length right?"
-                )
-            yield record
+    with reading(path) as (filesystem, place):
+        # A part can be told only of a file that is not compressed.
+        opened = filesystem.open_input_stream if last is None else filesystem.open_input_file
+        with opened(place) as file:
+            if first:
+                file.seek(first * length)
+            yield from islice(_records(file, path, length), None if last is None else last - first)
+
+
+def _records(file: Any, path: str, length: int) -> Iterator[bytes]:
+    while record := file.read(length):
+        if len(record) < length:
+            raise SourceError(
+                f"{path} ends with {len(record)} bytes of a record of {length}: "
+                "is record_length right?"
+            )
+        yield record
 
 
 def _whole_lines(file: io.BufferedReader, start: int, end: int) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -10,6 +11,7 @@ from pyarrow import fs
 from livebatch.errors import DefinitionError, SourceError
 from livebatch.filesystems import absolute, is_uri, locate, reason, within
 from livebatch.interval import Millis
+from livebatch.sources.parts import Part, Size, divide
 
 LOOKBACK: Millis = 60_000
 _NS_PER_MS = 1_000_000
@@ -22,10 +24,12 @@ class Offsets(TypedDict):
     Attributes:
         present: those that were there when the stream began.
         read: those that have been read.
+        waiting: parts of files that were too much for the batches so far, oldest first.
     """
 
     present: dict[str, int]
     read: dict[str, int]
+    waiting: list[Part]
 
 
 def check_directory(directory: object) -> str:
@@ -42,8 +46,14 @@ def check_directory(directory: object) -> str:
     return path
 
 
-def new_files(directory: str, offsets: Offsets | None, time: Millis) -> tuple[list[str], Offsets]:
-    """Return the paths of the files that are new, oldest first, and what to remember.
+def new_files(
+    directory: str,
+    offsets: Offsets | None,
+    time: Millis,
+    limit: int | None,
+    size: Callable[[str], Size],
+) -> tuple[list[Part], Offsets]:
+    """Return what is to be read of the files that are new, oldest first, and what to remember.
 
     The first call takes note of what is there and finds nothing new.
 
@@ -51,13 +61,16 @@ def new_files(directory: str, offsets: Offsets | None, time: Millis) -> tuple[li
         directory: the folder's path or URI.
         offsets: what the last call returned; None at first.
         time: the batch time, milliseconds since 1970 UTC.
+        limit: at most about so many records; None: all that is new.
+        size: tells the size of a file.
 
     Raises:
         SourceError: the folder cannot be listed.
     """
     horizon = (time - LOOKBACK) * _NS_PER_MS
     if offsets is None:
-        return [], {"present": _after(horizon, modified(directory, missing_ok=True)), "read": {}}
+        present = _after(horizon, modified(directory, missing_ok=True))
+        return [], {"present": present, "read": {}, "waiting": []}
     files = _after(horizon, modified(directory))
     present, read = offsets["present"], offsets["read"]
     new = {
@@ -68,8 +81,11 @@ def new_files(directory: str, offsets: Offsets | None, time: Millis) -> tuple[li
     # A file that is still written to stays known: it does not become new by its age.
     known = {name: max(changed, files.get(name, 0)) for name, changed in read.items()}
     names = sorted(new, key=lambda name: (new[name], name))
-    offsets = {"present": _after(horizon, present), "read": _after(horizon, known | new)}
-    return [within(directory, name) for name in names], offsets
+    found = [Part(within(directory, name)) for name in names]
+    before = [Part(*part) for part in offsets["waiting"]]
+    now, waiting = divide([*before, *found], limit, size)
+    read = _after(horizon, known | new)
+    return now, {"present": _after(horizon, present), "read": read, "waiting": waiting}
 
 
 def modified(directory: str, missing_ok: bool = False) -> dict[str, int]:

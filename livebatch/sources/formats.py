@@ -161,6 +161,12 @@ def _read_arrow(path: str, schema: pa.Schema) -> pa.Table:
         return reader.read_all()
 
 
+def arrow_rows(path: str) -> int:
+    """Return how many rows an Arrow file holds."""
+    with _arrow_file(path) as reader:
+        return sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches))
+
+
 def check_columns(found: pa.Schema, wanted: pa.Schema) -> None:
     """Make sure that there are columns of these names.
 

@@ -37,7 +37,8 @@ class Source(msgspec.Struct, frozen=True):
 
     A row has ``value``, which counts from 0, and ``timestamp``, when it is due: the first
     1 / rate seconds after the stream begins, the others at that distance. A batch has the rows
-    that are due after the batch before it and up to its own time, whenever it is computed.
+    that are due after the batch before it and up to its own time, whenever it is computed; while
+    batches fall behind, only the first of those, and the others come later.
 
     Args:
         rows_per_second: the rate, from 0.001 to 10⁹; above 1000 it is rounded to a whole number.
@@ -73,12 +74,15 @@ class Source(msgspec.Struct, frozen=True):
         """The Arrow schema of the rows."""
         return SCHEMA
 
-    def plan(self, offsets: Offsets | None, time: Millis) -> tuple[list[Builtin], Offsets]:
+    def plan(
+        self, offsets: Offsets | None, time: Millis, limit: int | None = None
+    ) -> tuple[list[Builtin], Offsets]:
         """Return readers of the rows that have become due, and what to remember.
 
         Args:
             offsets: what the last call returned; None at first.
             time: the batch time, milliseconds since 1970 UTC.
+            limit: at most so many rows; the others come later.
         """
         if offsets is None:
             return [], {"origin": time, "rows": 0}
@@ -88,6 +92,8 @@ class Source(msgspec.Struct, frozen=True):
         rate = rate.limit_denominator(1000 if rate <= 1000 else 1)
         origin, start = offsets["origin"], offsets["rows"]
         end = max(start, (time - origin) * rate // 1000)
+        if limit is not None:
+            end = min(end, start + limit)
         count = self.num_partitions
         bounds = [start + (end - start) * i // count for i in range(count + 1)]
         readers = [

@@ -37,7 +37,8 @@ class Source(msgspec.Struct, frozen=True):
     """Return a stream that plays recorded rows back, as tables.
 
     The first row comes with the first batch, the others as much later as their times are later,
-    divided by the speed. A batch has its rows in the order of their times, as one partition.
+    divided by the speed; while batches fall behind, they come later than that. A batch has its
+    rows in the order of their times, as one partition.
 
     Args:
         data: the path or URI of a CSV, JSON lines, Parquet or Arrow file that every worker can
@@ -102,12 +103,15 @@ class Source(msgspec.Struct, frozen=True):
         """The Arrow schema of the rows."""
         return self.recording.schema
 
-    def plan(self, offsets: Offsets | None, time: Millis) -> tuple[list[Builtin], Offsets]:
+    def plan(
+        self, offsets: Offsets | None, time: Millis, limit: int | None = None
+    ) -> tuple[list[Builtin], Offsets]:
         """Return a reader of the rows that have become due, and what to remember.
 
         Args:
             offsets: what the last call returned; None at first.
             time: the batch time, milliseconds since 1970 UTC.
+            limit: at most about so many rows, by how many there are in such a time on average.
 
         Raises:
             SourceError: the recording cannot be read.
@@ -121,6 +125,8 @@ class Source(msgspec.Struct, frozen=True):
             elapsed = (time - offsets["origin"]) * 1000
             end, length = int(elapsed * self.speed) + 1, recording.period
         end = max(start, end if self.loop else min(end, length))
+        if limit is not None:
+            end = min(end, start + -(-limit * length // recording.rows))
         readers = _readers(recording, self.speed == "max", start, end)
         return readers, {"origin": offsets["origin"], "position": end}
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 from livebatch.errors import DefinitionError, SourceError
 from livebatch.filesystems import reading
 from livebatch.schema import Columns, arrow_schema, written
-from livebatch.sources.formats import FORMATS, is_blank, parquet_file, row_groups
+from livebatch.sources.formats import FORMATS, arrow_rows, is_blank, parquet_file, row_groups
+from livebatch.sources.parts import Size, lines_in
 
 
 def infer(path: str, format: str) -> Columns | None:
@@ -71,6 +72,21 @@ def read_row_groups(path: str, columns: Columns, first: int, last: int) -> pa.Ta
     """
     groups = range(first, last)
     return _fitting(path, "parquet", arrow_schema(columns), partial(_some_of, path, groups))
+
+
+def rows_in(path: str, format: str) -> Size:
+    """Return the size of a file: in row groups of a Parquet file, others cannot be divided.
+
+    Raises:
+        SourceError: it cannot be read as a table.
+    """
+    if not FORMATS[format].typed:
+        return lines_in(path, divisible=False)
+    with readable(path, format):
+        if format == "arrow":
+            return Size(1, arrow_rows(path))
+        with parquet_file(path) as file:
+            return Size(file.num_row_groups, file.metadata.num_rows)
 
 
 def _all_of(path: str, format: str, schema: pa.Schema) -> pa.Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from livebatch.closures import Builtin, builtin
@@ -9,12 +11,14 @@ from livebatch.interval import Millis
 from livebatch.sources.files import read_lines
 from livebatch.sources.folder import Offsets, check_directory, new_files
 from livebatch.sources.lines import check_encoding
+from livebatch.sources.parts import Part, lines_in
 
 
 class Source(msgspec.Struct, frozen=True):
     r"""Return a stream of the lines of each new file in a folder, each a ``str``.
 
-    Each file is read once, as one partition of the first batch that finds it. Files that are in
+    Each file is read once, as one partition of the first batch that finds it, or in parts by
+    several batches while batches fall behind. Files that are in
     the folder when the stream begins are left alone, unless they are modified later; so are
     those whose names begin with "." or "_", those in sub-folders, and those that were last
     modified more than a minute before they are found.
@@ -50,7 +54,9 @@ class Source(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "directory", check_directory(self.directory))
         check_encoding(self.encoding)
 
-    def plan(self, offsets: Offsets | None, time: Millis) -> tuple[list[Builtin], Offsets]:
+    def plan(
+        self, offsets: Offsets | None, time: Millis, limit: int | None = None
+    ) -> tuple[list[Builtin], Offsets]:
         """Return a reader for each new file, oldest first, and what to remember.
 
         The first call takes note of what is there and reads nothing.
@@ -58,9 +64,17 @@ class Source(msgspec.Struct, frozen=True):
         Args:
             offsets: what the last call returned; None at first.
             time: the batch time, milliseconds since 1970 UTC.
+            limit: at most about so many lines; a file can be read in several batches.
 
         Raises:
             SourceError: the folder cannot be listed.
         """
-        paths, offsets = new_files(self.directory, offsets, time)
-        return [builtin(read_lines, path, self.encoding) for path in paths], offsets
+        size = partial(lines_in, divisible="\n".encode(self.encoding) == b"\n")
+        parts, offsets = new_files(self.directory, offsets, time, limit, size)
+        return [_reader(part, self.encoding) for part in parts], offsets
+
+
+def _reader(part: Part, encoding: str) -> Builtin:
+    if part.end is None:
+        return builtin(read_lines, part.path, encoding)
+    return builtin(read_lines, part.path, encoding, part.start, part.end)

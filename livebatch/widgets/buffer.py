@@ -35,7 +35,7 @@ class Line:
 
     def forget_before(self, left: float) -> None:
         # One point past the edge stays, so that the line enters the picture from its border.
-        first = max(int(np.searchsorted(self.x, left)) - 1, 0)
+        first = max(int(self.x.searchsorted(left)) - 1, 0)
         self.x, self.y = self.x[first:], self.y[first:]
 
     def unsent(self) -> int:

@@ -1,4 +1,4 @@
-"""What every source must do, to be checked from a test of your own source."""
+"""What every source must do."""
 
 from __future__ import annotations
 
@@ -203,6 +203,10 @@ class _Receiver:
         with self.changed:
             self.receiving |= state == "receiving"
             self.changed.notify_all()
+
+    def flush(self) -> None:
+        with self.changed:
+            self.changed.wait_for(lambda: not self._held)
 
     def stopping(self, seconds: float = 0.0) -> bool:
         return self._stop.wait(seconds)
