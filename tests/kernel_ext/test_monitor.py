@@ -83,7 +83,7 @@ def test_what_sources_are_limited_to_and_what_they_drop(engine: Engine, monitor:
         engine.status = engine.at(now, (), msgspec.structs.replace(STREAM, input=said))
         monitor.look()
     rate, memory = newest(monitor, "rows/s"), newest(monitor, "blocks, MB")
-    eventually(lambda: rate() == {"s": "8", "s: limit": "2500", "s: dropped": "300"})
+    eventually(lambda: rate() == {"s": "8", "s: limit": "2,500", "s: dropped": "300"})
     eventually(lambda: memory()["waiting input"] == "4")
 
 
