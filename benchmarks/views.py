@@ -17,7 +17,7 @@ from benchmarks.measure import Measure, percentile
 VIEWS = 20
 SECONDS = 15.0
 SETTLING = 4.0
-ACKNOWLEDGE = 4
+ACKNOWLEDGE = 0.2
 
 ENGINE = """
 import math, random
@@ -61,7 +61,9 @@ class Page:
 
     def __init__(self, client: BlockingKernelClient, sees: bool) -> None:
         self._client, self._sees = client, sees
-        self._views: dict[str, int] = {}
+        self._views: dict[str, str] = {}
+        self._taken: dict[str, int] = {}
+        self._told = 0.0
         self.frames = 0
 
     def run(self, code: str) -> None:
@@ -88,8 +90,8 @@ class Page:
             return None
         content = message["content"]
         if message["msg_type"] == "comm_open" and "compact" in content["data"].get("state", {}):
-            self._views[content["comm_id"]] = 0
-            self._tell(content["comm_id"], -1, ask=True)
+            self._views[content["comm_id"]] = content["data"]["state"]["key"]
+            self._tell(content["comm_id"], self._note(-1) | {"ask": True})
         elif message["msg_type"] == "comm_msg" and content["comm_id"] in self._views:
             self._take(content["comm_id"], content["data"].get("content") or {})
         return message
@@ -97,12 +99,16 @@ class Page:
     def _take(self, view: str, said: dict[str, Any]) -> None:
         if "seq" in said:
             self.frames += said.get("picture") is not None
-            self._views[view] += 1
-            if self._views[view] % ACKNOWLEDGE == 0:
-                self._tell(view, said["seq"])
+            self._taken[self._views[view]] = said["seq"]
+        if monotonic() - self._told > ACKNOWLEDGE:
+            self._told = monotonic()
+            self._tell(view, {"all": [[key, self._note(seq)] for key, seq in self._taken.items()]})
+            self._taken.clear()
 
-    def _tell(self, view: str, seq: int, **more: Any) -> None:
-        said = {"page": "page", "seq": seq, "sees": self._sees, **more}
+    def _note(self, seq: int) -> dict[str, Any]:
+        return {"page": "page", "seq": seq, "sees": self._sees}
+
+    def _tell(self, view: str, said: dict[str, Any]) -> None:
         data = {"method": "custom", "content": said}
         message = self._client.session.msg("comm_msg", {"comm_id": view, "data": data})
         self._client.shell_channel.send(message)

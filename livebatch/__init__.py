@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from livebatch.operators.mapped import State
     from livebatch.operators.outputs import Tagged
     from livebatch.operators.sessions import Session
+    from livebatch.output import read_output, vacuum_output
     from livebatch.rdd import RDD
     from livebatch.rdd.statcounter import StatCounter
     from livebatch.session import StreamingContext
@@ -45,6 +46,8 @@ __all__ = [
     "__version__",
     "connect",
     "dashboard",
+    "read_output",
+    "vacuum_output",
 ]
 
 _HOMES = {
@@ -65,6 +68,8 @@ _HOMES = {
     "Session": "operators.sessions",
     "State": "operators.mapped",
     "dashboard": "kernel_ext.dashboard",
+    "read_output": "output",
+    "vacuum_output": "output",
     "load_ipython_extension": "kernel_ext",
     "unload_ipython_extension": "kernel_ext",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pyarrow as pa
@@ -38,13 +39,15 @@ def make_folder(path: str | Path) -> str:
 
 
 def save(folder: str, split: int, rows: Iterable[Any]) -> Iterator[str]:
-    """Write the rows of a partition to a file in a folder; yield its path."""
+    """Write the rows of a partition to a file in a folder, all or none of them, whoever else does
+    so at the same time; yield its path."""
     block = encode_rows(rows)
     path = within(folder, f"part-{split:05}.{block.format}")
-    filesystem, place = locate(path)
+    filesystem, place = locate(within(folder, f".part-{token_hex(4)}"))
     with filesystem.open_output_stream(place) as file:
         for chunk in block.chunks:
             file.write(chunk)
+    filesystem.move(place, locate(path)[1])
     yield path
 
 

@@ -55,16 +55,29 @@ def engine() -> None:
 @click.option("--on-error", type=click.Choice(["skip", "raise"]), default="skip")
 @click.option("--linger", default="10m", show_default=True, help="How long it runs unused.")
 @click.option("--detach", is_flag=True, help="Let it run for ever.")
+@click.option("--checkpoint", metavar="FOLDER", help="Go on from there; keep checkpoints there.")
+@click.option("--missed", type=click.Choice(["run", "skip"]), default="run", show_default=True,
+              help="Batches whose time passed while it was down.")  # fmt: skip
 def start(
-    name: str | None, batch: str, workers: int | None, on_error: str, linger: str, detach: bool
+    name: str | None,
+    batch: str,
+    workers: int | None,
+    on_error: str,
+    linger: str,
+    detach: bool,
+    checkpoint: str | None,
+    missed: str,
 ) -> None:
-    """Start an engine, for notebooks and scripts to attach to."""
+    """Start an engine, for notebooks and scripts to attach to. It is started again if it dies."""
     ssc = StreamingContext(
         batch,
         workers=workers,
         on_error=on_error,
         name=name,
         linger=math.inf if detach else linger,
+        checkpoint=checkpoint,
+        missed=missed,
+        supervised=True,
     )
     called = ssc.status().name
     ssc.start()

@@ -18,8 +18,8 @@ from livebatch.accumulator import Piece
 from livebatch.block import BlockRef
 from livebatch.checkpoint import make_folder, readers, save
 from livebatch.closures import Function, builtin
-from livebatch.errors import EngineLost, NotRunning
-from livebatch.events import Batch, Batches, BatchSettled, Event, Message
+from livebatch.errors import EngineLost, EngineRestarted, NotRunning
+from livebatch.events import Batch, Batches, BatchSettled, Event, Message, Restarted
 from livebatch.filesystems import within
 from livebatch.interval import Millis, to_datetime
 from livebatch.jobbar import JobBar, terminal_bar
@@ -130,6 +130,7 @@ class RemoteConnection:
         events: the address at which it publishes events.
         alive: says whether the engine still runs.
         counts: whether the engine goes on for this client's sake.
+        incarnation: says which process the engine is; another after it was started again.
 
     Attributes:
         found: how others reach the engine, where that is known.
@@ -138,9 +139,15 @@ class RemoteConnection:
     found: Any = None
 
     def __init__(
-        self, router: str, events: str, alive: Callable[[], bool], counts: bool = True
+        self,
+        router: str,
+        events: str,
+        alive: Callable[[], bool],
+        counts: bool = True,
+        incarnation: Callable[[], object] = lambda: None,
     ) -> None:
         self._router, self._events, self.alive = router, events, alive
+        self._incarnation = incarnation
         self._name = "client" if counts else "guest"
         self._local = threading.local()
         self._lines: list[Line] = []
@@ -168,12 +175,9 @@ class RemoteConnection:
         line: Line | None = getattr(self._local, "line", None)
         if line is None:
             hello = Hello("client", self._name, os.getpid())
-            line = self._local.line = Line(self._router, hello, self.alive)
+            line = self._local.line = Line(self._router, hello, self.alive, self._incarnation)
             self._lines.append(line)
-            received = line.receive()
-            assert received is not None
-            assert isinstance(received[1], Welcome)
-            self._welcome = received[1]
+            self._welcome = _welcomed(line, hello)
         return line
 
     def _drop_line(self) -> None:
@@ -205,10 +209,16 @@ class RemoteConnection:
             _tell(listener, event)
 
     def _hear(self, events: Subscriber) -> None:
+        known = self._incarnation()
         while not self._closed.is_set():
             event = events.receive(0.2)
             if isinstance(event, Event):
                 self.announce(event)
+            elif event is None and (now := self._incarnation()) not in (None, known):
+                known = now
+                with suppress(EngineLost):
+                    self.request(Status())  # so that it knows of this client
+                    self.announce(Restarted())
         events.close()
 
     def serve_driver(self, runner: ClientRunner) -> None:
@@ -227,6 +237,17 @@ class RemoteConnection:
             line.close()
         self._lines.clear()
         self._local = threading.local()
+
+
+def _welcomed(line: Line, hello: Hello) -> Welcome:
+    while True:
+        try:
+            received = line.receive()
+        except EngineRestarted:
+            line.send(hello)
+            continue
+        if received is not None and isinstance(received[1], Welcome):
+            return received[1]
 
 
 class ClientRunner:

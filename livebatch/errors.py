@@ -16,6 +16,7 @@
     ├── SinkError                        a place cannot be written to
     └── EngineError                      the engine is not there, or refuses
         ├── NotRunning
+        ├── EngineRestarted              it was started again, and a request may be lost
         └── EngineLost
 """
 
@@ -80,6 +81,10 @@ class EngineError(LivebatchError):
 
 class NotRunning(EngineError):
     """There is no engine, or the context has not been started."""
+
+
+class EngineRestarted(EngineError):
+    """The engine process was started again; what it was asked meanwhile may be lost."""
 
 
 class EngineLost(EngineError):

@@ -13,7 +13,9 @@ from livebatch.interval import Millis
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
-    """Anything that is sent to another process."""
+    """Anything that is sent to another process. ``once``: doing it twice would be wrong."""
+
+    once: ClassVar[bool] = False
 
 
 class BadRecords(msgspec.Struct, frozen=True):
@@ -124,6 +126,10 @@ class StreamingStarted(Message, frozen=True):
     """The engine has begun with batches, ``at`` that time."""
 
     at: Millis
+
+
+class Restarted(Message, frozen=True):
+    """The engine died and was started again; batches may have settled unheard."""
 
 
 class BatchSubmitted(Message, frozen=True):
@@ -281,8 +287,52 @@ class Explained(Message, frozen=True):
     nodes: tuple[StreamNode, ...]
 
 
+class Recovery(msgspec.Struct, frozen=True):
+    """How an engine has gone on from a checkpoint.
+
+    Attributes:
+        at: when it did.
+        again: how many batches were computed again, or for the first time.
+        missed: how many batches' time had passed while it was down.
+        skipped: whether those were left out, as was asked for.
+    """
+
+    at: Millis
+    again: int
+    missed: int
+    skipped: bool = False
+
+
+class CheckpointStatus(msgspec.Struct, frozen=True):
+    """How an engine's checkpoints are doing.
+
+    Attributes:
+        folder: where they are.
+        taken: the time of the batch after which the newest was taken.
+        trouble: why none can be written, in words; else empty.
+        recovery: how it went on from one, if it did.
+    """
+
+    folder: str
+    taken: Millis | None
+    trouble: str = ""
+    recovery: Recovery | None = None
+
+
 class EngineStatus(Message, frozen=True):
-    """How the engine is doing."""
+    """How the engine is doing.
+
+    Attributes:
+        batch: the batch interval.
+        running: whether it makes batches.
+        now: its clock.
+        workers: their process ids.
+        stored: bytes of blocks in memory.
+        pending: how many jobs are under way.
+        worked: seconds that each worker has worked.
+        trouble: what keeps batches from beginning, or workers from starting, in words; else empty.
+        checkpoints: if it keeps any.
+    """
 
     batch: Millis
     running: bool
@@ -294,6 +344,8 @@ class EngineStatus(Message, frozen=True):
     pid: int
     name: str = ""
     worked: tuple[float, ...] = ()
+    trouble: str = ""
+    checkpoints: CheckpointStatus | None = None
 
 
 class TaskRun(msgspec.Struct, frozen=True):
@@ -327,6 +379,7 @@ class TaskRuns(Message, frozen=True):
 
 Event: TypeAlias = (
     BatchSettled
+    | Restarted
     | BatchFailed
     | SourceChanged
     | StreamRemoved

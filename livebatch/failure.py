@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import traceback
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-_HERE = str(Path(__file__).parent)
+_NOT_THE_USERS = (str(Path(__file__).parent), contextlib.__file__)
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True):
@@ -58,7 +59,7 @@ def sendable(text: str) -> str:
 
 def _frames(error: BaseException) -> Iterator[Frame]:
     for frame in traceback.extract_tb(error.__traceback__):
-        if not frame.filename.startswith(_HERE):
+        if not frame.filename.startswith(_NOT_THE_USERS):
             names = map(sendable, (frame.filename, frame.name, frame.line or ""))
             file, function, text = names
             yield Frame(file, frame.lineno or 0, function, text)

@@ -140,6 +140,14 @@ class Graph:
             added[node.id] = node
         return added
 
+    def restore(self, kept: Sequence[tuple[NodeRecord, str | None]], zero: Millis | None) -> None:
+        """Have the streams of records, parents first, with their names."""
+        self.zero = zero
+        self.nodes = self._build([item for item, _ in kept])
+        for item, name in kept:
+            node = self.nodes[item.id]
+            node.name, node.zero = name, zero or 0
+
     def _amend(self, known: Sequence[NodeRecord]) -> None:
         for item in known:
             node = self.nodes[item.id]
@@ -240,11 +248,12 @@ class Graph:
         for node in [node for node in self.nodes.values() if id(node) not in used]:
             del self.nodes[node.id]
             self._orphans += node.held()
-        if self.zero is not None:
-            self._settle_memory()
+        self.settle_memory()
 
-    def _settle_memory(self) -> None:
+    def settle_memory(self) -> None:
         """Have each stream remember what those that are there now need, and no more."""
+        if self.zero is None:
+            return
         for node in self.nodes.values():
             node.remember = max(node.slide, self.least)
         for node in self.nodes.values():
@@ -279,6 +288,10 @@ class Graph:
     def inputs(self) -> Iterator[Input[Any]]:
         """The streams that are fed from outside."""
         return (node for node in self.nodes.values() if isinstance(node, Input))
+
+    def inputs_at(self, time: Millis) -> list[Input[Any]]:
+        """Return the inputs that have a batch at a time."""
+        return [node for node in self.inputs if (time - node.zero) % node.slide == 0]
 
     def held_up_by(self, node: DStream[Any]) -> tuple[str, ...]:
         """Return the names of the paused streams for want of which a stream has no batches: its

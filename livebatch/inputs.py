@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -314,6 +315,28 @@ class Inputs(Variables):
         from livebatch import reading
 
         readers = reading.read(path, format, schema)
+        return RDD(Read(tuple(readers)), runner=self.runner)
+
+    def read_output(
+        self, path: str | Path, begin: datetime | None = None, end: datetime | None = None
+    ) -> RDD[dict[str, Any]]:
+        """Return an RDD of what streams have written to a folder, as dicts: of the batches that
+        are complete now. See `livebatch.read_output`.
+
+        Args:
+            path: as it was given to ``to_parquet``, ``to_json``, ``to_csv`` or ``to_text``.
+            begin: only batches after that time, if told (naive times are local).
+            end: only batches up to that time, if told.
+
+        Raises:
+            SinkError: no stream was written there.
+
+        Example:
+            ``ssc.read_output("clicks").filter(lambda row: row["ms"] > 100).count()``
+        """
+        from livebatch import output
+
+        readers = output.read_output(path, begin, end).readers()
         return RDD(Read(tuple(readers)), runner=self.runner)
 
 

@@ -10,7 +10,7 @@ import threading
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -22,15 +22,36 @@ from livebatch.engine.runtime import (
     checked_name,
     find_engine,
     is_alive,
+    owner_of,
     runtime_dir,
 )
-from livebatch.engine.server import Server, Settings
+from livebatch.engine.server import Server
+from livebatch.engine.settings import Settings
 from livebatch.errors import EngineLost, NameTaken
 from livebatch.interval import Millis
 from livebatch.wire import Status, Stop
 
 _started: list[subprocess.Popen[bytes]] = []
 """Engines that this process has started and may outlive it, or be stopped by others."""
+
+
+class Kept(NamedTuple):
+    """What of an engine is to outlive it.
+
+    Attributes:
+        checkpoint: the folder of its checkpoints; empty: none.
+        every: how often one is taken, in milliseconds.
+        missed: what becomes of batches whose time passed while it was down: ``run`` or ``skip``.
+        supervised: whether it is started again when it dies.
+    """
+
+    checkpoint: str = ""
+    every: Millis = 10_000
+    missed: str = "run"
+    supervised: bool = False
+
+
+NOTHING_KEPT = Kept()
 
 EngineKind: TypeAlias = Literal["process", "embedded"]
 
@@ -46,6 +67,7 @@ def connect(
     strict: bool,
     linger: float | None = None,
     name: str | None = None,
+    kept: Kept = NOTHING_KEPT,
     backpressure: bool = True,
 ) -> Connection:
     """Start an engine and return a line to it.
@@ -53,6 +75,7 @@ def connect(
     Args:
         linger: seconds that it goes on after its last client; infinity: for ever; None: it is
             stopped when this process ends.
+        kept: what is to outlive it.
         backpressure: whether pull sources are limited while batches fall behind.
 
     Raises:
@@ -61,12 +84,15 @@ def connect(
     """
     called = checked_name(name or f"lb{os.getpid()}-{os.urandom(2).hex()}")
     seconds = ORPHANED if linger is None else None if linger == inf else linger
-    settings = Settings(called, batch, workers or 0, strict, seconds, backpressure=backpressure)
+    settings = Settings(
+        called, batch, workers or 0, strict, seconds,
+        checkpoint=kept.checkpoint, every=kept.every, missed=kept.missed, backpressure=backpressure,
+    )  # fmt: skip
     connection: Connection
     if kind == "embedded":
         connection = EmbeddedConnection(settings)
     else:
-        connection = start_process(settings, stop_at_exit=linger is None)
+        connection = start_process(settings, linger is None, kept.supervised)
     connection.request(Status())  # it would not wait long for a client it has not heard of
     return connection
 
@@ -85,16 +111,20 @@ def attach(name: str | None = None) -> RemoteConnection:
 
 
 def _line_to(found: ConnectionFile) -> RemoteConnection:
-    connection = RemoteConnection(found.router, found.publisher, partial(is_alive, found))
+    alive, incarnation = partial(is_alive, found), partial(owner_of, found.name)
+    connection = RemoteConnection(found.router, found.publisher, alive, incarnation=incarnation)
     connection.found = found
     return connection
 
 
-def start_process(settings: Settings, stop_at_exit: bool = False) -> OwnedConnection:
+def start_process(
+    settings: Settings, stop_at_exit: bool = False, supervised: bool = False
+) -> OwnedConnection:
     """Start an engine process and return a line to it.
 
     Args:
         stop_at_exit: whether to stop it when this process ends.
+        supervised: whether it is started again when it dies.
 
     Raises:
         EngineLost: it could not be started; the message says why.
@@ -103,9 +133,10 @@ def start_process(settings: Settings, stop_at_exit: bool = False) -> OwnedConnec
     log = runtime_dir() / f"{settings.name}.log"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     environment["LIVEBATCH_READY"] = str(theirs)
+    module = "livebatch.engine.supervisor" if supervised else "livebatch.engine"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "livebatch.engine", msgspec.json.encode(settings).decode()],
+            [sys.executable, "-m", module, msgspec.json.encode(settings).decode()],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -139,7 +170,12 @@ class OwnedConnection(RemoteConnection):
         log: Path,
         stop_at_exit: bool,
     ) -> None:
-        super().__init__(found.router, found.publisher, lambda: process.poll() is None)
+        super().__init__(
+            found.router,
+            found.publisher,
+            lambda: process.poll() is None,
+            incarnation=partial(owner_of, found.name),
+        )
         self.found, self._process, self._log = found, process, log
         _started.append(process)
         if stop_at_exit:

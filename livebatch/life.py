@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event as Flag
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from livebatch.client import Subscription
 from livebatch.clock import deadline
+from livebatch.engine.checkpoints import exists
 from livebatch.errors import DefinitionError, EngineLost, JobFailed, NotRunning
 from livebatch.events import EngineStatus
 from livebatch.failure import Failure, render
+from livebatch.filesystems import absolute
 from livebatch.inputs import Inputs
 from livebatch.interval import Duration, to_millis
 from livebatch.listener import Relay, StreamingListener
 from livebatch.rdd import RDD
 from livebatch.shared import Remember
 from livebatch.stream import DStream
-from livebatch.wire import Pause, Resize, Start, Status, Stop
+from livebatch.wire import KeepCheckpoints, Pause, Resize, Start, Status, Stop
 
 POLL = 0.02
 """Seconds between two questions whether what is waited for has happened."""
@@ -60,6 +63,62 @@ class Life(Inputs):
             True
         """
         return Life._active  # type: ignore[return-value]
+
+    @classmethod
+    def get_or_create(
+        cls, checkpoint_path: str | Path, setup_func: Callable[[], Self], **options: Any
+    ) -> Self:
+        """Return a context that goes on from a checkpoint; the one that a function makes, if there
+        is none.
+
+        Args:
+            checkpoint_path: the folder of the checkpoint.
+            setup_func: takes nothing, makes the context and its streams; it calls
+                ``ssc.checkpoint(checkpoint_path)``, or gives the context that folder.
+            options: for the context that goes on, see `StreamingContext`; how long batches are and
+                what is computed are as they were.
+
+        Raises:
+            EngineError: the checkpoint is of another version.
+            DefinitionError: ``setup_func`` makes no context.
+
+        Example:
+            ``ssc = StreamingContext.get_or_create("ckpt/", make_streams)``
+        """
+        if exists(absolute(checkpoint_path)):
+            return cls(checkpoint=checkpoint_path, **options)  # type: ignore[call-arg]
+        made = setup_func()
+        if not isinstance(made, cls):
+            raise DefinitionError(f"setup_func must return a StreamingContext, not {made!r}")
+        return made
+
+    @classmethod
+    def get_active_or_create(
+        cls,
+        checkpoint_path: str | Path | None,
+        setup_func: Callable[[], Self],
+    ) -> Self:
+        """Return the context that this process has started, if there is one; else as
+        `get_or_create`, or without a folder what ``setup_func`` makes."""
+        active = cls.get_active()
+        if active is not None:
+            return active
+        return (
+            setup_func()
+            if checkpoint_path is None
+            else cls.get_or_create(checkpoint_path, setup_func)
+        )
+
+    def checkpoint(self, directory: str | Path) -> None:
+        """Keep checkpoints in a folder from now on, from which `get_or_create` goes on.
+
+        Args:
+            directory: by path or URI; only this engine uses it.
+
+        Raises:
+            EngineError: there is a checkpoint already, or the engine has another folder.
+        """
+        self.connection.request(KeepCheckpoints(absolute(directory)))
 
     def remember(self, duration: Duration) -> None:
         """Have every stream, those to come included, remember its batches at least so long.

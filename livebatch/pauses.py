@@ -18,26 +18,26 @@ class Pauses:
     """
 
     def __init__(self) -> None:
-        self._spans: list[tuple[Millis, Millis | None]] = []
+        self.spans: list[tuple[Millis, Millis | None]] = []
 
     @property
     def now(self) -> bool:
         """Whether there is one that has not ended."""
-        return bool(self._spans) and self._spans[-1][1] is None
+        return bool(self.spans) and self.spans[-1][1] is None
 
     def begin(self, time: Millis) -> None:
         """Begin one after a time, unless one is going on."""
         if not self.now:
-            self._spans.append((time, None))
+            self.spans.append((time, None))
 
     def end(self, time: Millis) -> None:
         """Have the one that goes on end with a time."""
         if self.now:
-            self._spans[-1] = self._spans[-1][0], time
+            self.spans[-1] = self.spans[-1][0], time
 
     def forget_before(self, time: Millis) -> None:
         """Drop what ended at a time or before."""
-        self._spans = [span for span in self._spans if span[1] is None or span[1] > time]
+        self.spans = [span for span in self.spans if span[1] is None or span[1] > time]
 
     def __contains__(self, time: Millis) -> bool:
-        return any(begin < time and (end is None or time <= end) for begin, end in self._spans)
+        return any(begin < time and (end is None or time <= end) for begin, end in self.spans)

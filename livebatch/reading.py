@@ -121,7 +121,7 @@ def _table_readers(path: str, format: str, columns: Columns) -> Iterator[Builtin
     if format != "parquet":
         yield builtin(read_table, path, format, columns)
         return
-    for first, last in pairwise(_bounds(_group_sizes(path))):
+    for first, last in pairwise(bounds(_group_sizes(path))):
         yield builtin(read_row_groups, path, columns, first, last)
 
 
@@ -131,11 +131,11 @@ def _group_sizes(path: str) -> list[int]:
         return [about.row_group(i).total_byte_size for i in range(about.num_row_groups)]
 
 
-def _bounds(sizes: Sequence[int]) -> list[int]:
+def bounds(sizes: Sequence[int]) -> list[int]:
     """Return where to divide things of these sizes, so that neighbours together are no larger
     than a split unless one is by itself.
 
-    >>> _bounds([SPLIT // 2, SPLIT // 2, 1, SPLIT + 1])
+    >>> bounds([SPLIT // 2, SPLIT // 2, 1, SPLIT + 1])
     [0, 2, 3, 4]
     """
     bounds, filled = [0], 0

@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from math import inf
+from pathlib import Path
 from threading import Event as Flag
 from typing import Any, overload
 
 import msgspec
 
 import livebatch.frames
-import livebatch.operators  # noqa: F401  (streams get their methods)
+import livebatch.operators
+import livebatch.sinks  # noqa: F401  (streams get their methods)
 from livebatch.arguments import check_count, check_name
 from livebatch.batchrun import BatchRuns
 from livebatch.client import ClientRunner, Connection, Subscription
@@ -22,11 +24,12 @@ from livebatch.closures import Function, goes_to_driver
 from livebatch.errors import ClosureError, DefinitionError
 from livebatch.events import Batch, BatchFailed, EngineStatus, Event
 from livebatch.failure import Failure, describe
+from livebatch.filesystems import absolute
 from livebatch.frames import StreamingDataFrame
 from livebatch.graph import Output, records
 from livebatch.indriver import DriverContext
 from livebatch.interval import Duration, Millis, to_millis
-from livebatch.launch import EngineKind, attach, connect
+from livebatch.launch import EngineKind, Kept, attach, connect
 from livebatch.life import Life
 from livebatch.operators.refreshed import Refreshed
 from livebatch.operators.transform import Transformed, on_list
@@ -67,6 +70,14 @@ class StreamingContext(Life, BatchRuns, Questions):
         linger: how long the engine goes on after its last client has gone; ``math.inf``: for
             ever. If not told, it ends with this process.
         name: of the engine, by which others find it.
+        checkpoint: a folder, by path or URI, that only this engine uses. It is started again from
+            there if it dies, and a context that is made with this folder later goes on where it
+            was: the streams that have names are `streams` then.
+        checkpoint_every: how often a snapshot is taken there.
+        missed: what becomes of batches whose time passed while the engine was down: they are
+            ``"run"``, in order, or ``"skip"``.
+        supervised: whether the engine is started again if it dies, which without a checkpoint
+            loses what was received and not yet in a batch, and needs the machine to stay up.
         backpressure: whether sources that are pulled (files, rates, recordings) give less while
             batches fall behind, so that these do not pile up: what is left over comes later.
             Nothing is limited while batches keep up. (Spark:
@@ -97,6 +108,10 @@ class StreamingContext(Life, BatchRuns, Questions):
         on_error: str = "skip",
         linger: Duration | None = None,
         name: str | None = None,
+        checkpoint: str | Path | None = None,
+        checkpoint_every: Duration = "10s",
+        missed: str = "run",
+        supervised: bool | None = None,
         backpressure: bool = True,
         on_overflow: Overflow = "block",
         connection: Connection | None = None,
@@ -107,10 +122,16 @@ class StreamingContext(Life, BatchRuns, Questions):
         if engine not in ("process", "embedded"):
             raise DefinitionError(f'engine is "process" or "embedded", not {engine!r}')
         check_count(workers, "the number of workers")
+        if missed not in ("run", "skip"):
+            raise DefinitionError(f'missed is "run" or "skip", not {missed!r}')
+        folder = "" if checkpoint is None else absolute(checkpoint)
+        every = to_millis(checkpoint_every, "checkpoint_every")
+        kept = Kept(folder, every, missed, bool(folder) if supervised is None else supervised)
         check_overflow(on_overflow)
         self.on_overflow = on_overflow
+        strict, alone = on_error == "raise", _seconds(linger)
         self.connection = connection or connect(
-            engine, self.batch, workers, on_error == "raise", _seconds(linger), name, backpressure
+            engine, self.batch, workers, strict, alone, name, kept, backpressure
         )
         self._id = secrets.token_hex(3)
         self.runner = ClientRunner(self.connection, self._id)
@@ -123,6 +144,8 @@ class StreamingContext(Life, BatchRuns, Questions):
         self._failures: deque[Failure] = deque(maxlen=FAILURES)
         self._ended = Flag()
         self._hang_ups = [self.connection.listen(self._heard)]
+        if connection is None and folder:
+            self._take_up()
 
     @classmethod
     def attach(cls, name: str | None = None) -> StreamingContext:
@@ -139,14 +162,21 @@ class StreamingContext(Life, BatchRuns, Questions):
         status = connection.request(Status())
         assert isinstance(status, EngineStatus)
         context = cls(status.batch / 1000, connection=connection)
+        context._take_up()
+        return context
+
+    def _take_up(self) -> None:
+        """Know the streams that the engine has."""
+        status = self.connection.request(Status())
+        assert isinstance(status, EngineStatus)
+        self.batch = status.batch
         for found in status.streams:
             stream: DStream[Any] = DStream((), found.slide)
-            stream.name, stream.context = found.name, context
+            stream.name, stream.context = found.name, self
             if _COLUMNS in found.notes:
                 columns = msgspec.json.decode(found.notes[_COLUMNS], type=Columns)
                 stream.schema = arrow_schema(columns)
-            context.streams[found.name] = stream
-        return context
+            self.streams[found.name] = stream
 
     # -- combinations -------------------------------------------------------------------------
 
@@ -285,8 +315,9 @@ class StreamingContext(Life, BatchRuns, Questions):
         self.streams.pop(name, None)
         self._unsubscribe(name)
 
-    def add_output(self, stream: DStream[Any], function: Function) -> None:
-        """Have a function called with (time, rdd) of every batch, in the driver process."""
+    def add_output(self, stream: DStream[Any], function: Function | None) -> None:
+        """Have a function called with (time, rdd) of every batch, in the driver process; None:
+        have every batch computed."""
         self._define(stream, Output(self._new_id(), _reference(stream), function, 0, None,
                                     self._owner))  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from livebatch.accumulator import Piece
 from livebatch.closures import Code, Function
@@ -59,6 +59,7 @@ class SetAccumulator(Message, frozen=True):
 class AddToAccumulator(Message, frozen=True):
     """Add to an accumulator, from outside of tasks."""
 
+    once: ClassVar[bool] = True
     id: str
     piece: Piece
 

@@ -28,8 +28,9 @@ class Context(Protocol):
 
     write: Callable[[str], None]
 
-    def add_output(self, stream: DStream[Any], function: Function) -> None:
-        """Have a function called with every batch of a stream, in the driver process."""
+    def add_output(self, stream: DStream[Any], function: Function | None) -> None:
+        """Have a function called with every batch of a stream, in the driver process; None: have
+        every batch computed."""
 
     def amend(self, stream: DStream[Any]) -> None:
         """Take note that a stream is to be kept otherwise than when it was made."""
@@ -220,6 +221,22 @@ class DStream(Generic[T]):
         if self.cuts_lineage and not self._stored_after(time - self.remember):
             del old[-1:]  # the next batch goes on from it, however long ago it was
         return [self.generated.pop(t) for t in old]
+
+    def memory(self) -> dict[str, Any]:
+        """Return what `recall` must be told after a restart: plain values, and RDDs as values of
+        mappings. Of those, what is stored nowhere and not `needed_after` is left out."""
+        return {"start": self.start, "pauses": self.pauses.spans, "generated": dict(self.generated)}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Go on from what was remembered before a restart."""
+        self.start, self.generated = memory["start"], memory["generated"]
+        self.pauses.spans = [(begin, end) for begin, end in memory["pauses"]]
+
+    def needed_after(self, time: Millis) -> list[RDD[Any]]:
+        """Return the RDDs without which it could not go on, where only batches after a time are
+        looked back to."""
+        newest = max(self.generated, default=None)
+        return [rdd for t, rdd in self.generated.items() if t > time or t == newest]
 
     def rebind(self, newest: Mapping[str, Code]) -> None:
         """Have its functions see the values that broadcast variables have now."""

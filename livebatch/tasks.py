@@ -52,6 +52,7 @@ class Task(Message, frozen=True):
         purpose: what becomes of the rows.
         strict: fail at the first record that a function raises on.
         attempt: what user code may know of it.
+        pieces: into about so many its rows are cut, to take less memory, if that can be.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Task(Message, frozen=True):
     purpose: Purpose
     strict: bool = False
     attempt: Attempt = Attempt(0, 0, 0)
+    pieces: int = 1
 
 
 class Done(Message, frozen=True):
@@ -86,19 +88,31 @@ class Done(Message, frozen=True):
 
 
 class Failed(Message, frozen=True):
-    """A task raised. ``lost`` is the id of the block it missed, if that was it."""
+    """A task raised.
+
+    Attributes:
+        lost: the id of the block it missed, if that was it.
+        memory: whether it was memory that it lacked.
+    """
 
     task: str
     failure: Failure
     lost: str | None = None
     output: str = ""
+    memory: bool = False
 
 
 class Lost(Message, frozen=True):
-    """The worker that ran a task is gone."""
+    """The worker that ran a task is gone, and writes no more.
+
+    Attributes:
+        reason: what became of it.
+        memory: whether it was memory that it lacked.
+    """
 
     task: str
-    reason: str = "its worker died"
+    reason: str = "died"
+    memory: bool = False
 
 
 Outcome: TypeAlias = Done | Failed | Lost

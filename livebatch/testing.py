@@ -1,4 +1,4 @@
-"""What livebatch is tested with, for testing your own streams, sources and executors.
+"""What livebatch is tested with, for testing your own streams, sources, sinks and executors.
 
 Nothing here reads the time: a `ManualContext` stands still until it is told to go on.
 """
@@ -12,20 +12,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from livebatch.checks import check_source
+from livebatch.checks import check_sink, check_source
 from livebatch.clock import ManualClock
 from livebatch.engine.embedded import Stepped
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.executors.local import LocalExecutor
 from livebatch.engine.log import BatchLog
 from livebatch.engine.runtime import make_place, socket_address
-from livebatch.interval import Duration, to_millis
+from livebatch.interval import Duration, Millis, to_millis
 from livebatch.rdd import RDD
 from livebatch.session import StreamingContext
 from livebatch.stream import DStream
 from livebatch.transport import Hub
 
-__all__ = ["ManualContext", "check_source", "collected", "local_executor", "run"]
+__all__ = ["ManualContext", "check_sink", "check_source", "collected", "local_executor", "run"]
 
 START = 1_700_000_000_000
 """The time at which a `ManualContext` begins, milliseconds since 1970 UTC."""
@@ -43,6 +43,10 @@ class ManualContext(StreamingContext):
         executor: where tasks run; inline if not given.
         on_error: as for `StreamingContext`.
         log: where batches are logged; in memory if not given.
+        checkpoint: the folder of its checkpoints; it goes on from what is there, which is how a
+            restart is tried out: make a second context without stopping the first.
+        every: how often a snapshot is taken.
+        at: what the clock says, milliseconds since 1970 UTC.
         backpressure: as for `StreamingContext`.
 
     An executor that is given is not closed with the context, so that several can use it.
@@ -63,11 +67,16 @@ class ManualContext(StreamingContext):
         executor: Executor | None = None,
         on_error: str = "skip",
         log: BatchLog | None = None,
+        checkpoint: str | None = None,
+        every: Duration = "10s",
+        at: Millis = START,
         backpressure: bool = True,
     ) -> None:
-        self.clock = ManualClock(START)
-        millis = to_millis(batch)
-        self.stepped = Stepped(millis, self.clock, executor, log, on_error == "raise", backpressure)
+        self.clock = ManualClock(at)
+        millis, strict = to_millis(batch), on_error == "raise"
+        self.stepped = Stepped(
+            millis, self.clock, executor, log, strict, checkpoint, to_millis(every), backpressure
+        )
         super().__init__(batch, on_error=on_error, connection=self.stepped)
 
     def advance(self, duration: Duration) -> None:

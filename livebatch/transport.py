@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from livebatch.errors import EngineLost
+from livebatch.errors import EngineLost, EngineRestarted
 from livebatch.events import Event, Message
 from livebatch.framing import Channel, unpack
 from livebatch.wire import AnyMessage, Hello, KeepCode, SendAgain
@@ -123,11 +123,19 @@ class Hub:
                 handler = self._handlers.get(self._roles.get(peer, ""))
                 if handler is not None:
                     handler(peer, tag, message)
+                elif tag:  # it was on its way to an engine that has died
+                    self.send(peer, SendAgain(), tag)
 
     def close(self) -> None:
         """Close the sockets."""
         self._context.destroy(linger=0)
 
+
+PATIENCE = 0.2
+"""Seconds between two looks at whether the engine is still there."""
+
+ANSWERS_WITHIN = 0.2
+"""Seconds within which an engine that was started again answers what had waited for it."""
 
 IMPATIENCE = 0.25
 """Seconds between two calls of a function that passes the time until a reply comes."""
@@ -140,14 +148,22 @@ class Line:
         address: the hub's.
         hello: how to introduce oneself.
         alive: says whether the engine still runs; asked now and then while waiting.
+        incarnation: says which process the engine is; another after it was started again.
     """
 
-    def __init__(self, address: str, hello: Hello, alive: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        address: str,
+        hello: Hello,
+        alive: Callable[[], bool],
+        incarnation: Callable[[], object] = lambda: None,
+    ) -> None:
         self._socket = _socket(zmq.Context.instance(), zmq.DEALER)
         self._socket.sndhwm = self._socket.rcvhwm = 0
         self._socket.connect(address)
         self._channel = Channel()
-        self._alive = alive
+        self._hello, self._alive = hello, alive
+        self._incarnation, self._known = incarnation, incarnation()
         self._requests = 0
         self._awaited: set[bytes] = set()
         self._replies: dict[bytes, AnyMessage] = {}
@@ -166,10 +182,13 @@ class Line:
 
         Raises:
             EngineLost: the engine is gone.
+            EngineRestarted: it has been started again, and what it was asked before may be lost.
         """
-        while not self._socket.poll(1000 * (0.5 if timeout is None else timeout)):
+        while not self._socket.poll(1000 * (PATIENCE if timeout is None else timeout)):
             if not self._alive():
                 raise EngineLost("the engine is gone; its log says why")
+            if self._has_restarted() and not self._socket.poll(1000 * ANSWERS_WITHIN):
+                raise EngineRestarted("the engine was started again")
             if timeout is not None:
                 return None
         tag, *frames = self._socket.recv_multipart()
@@ -183,19 +202,42 @@ class Line:
             waiting: called now and then until the reply is there; it may make requests too.
 
         Raises:
-            EngineLost: the engine is gone.
+            EngineLost: the engine is gone, or was started again when it had perhaps done what is to
+                be done only once.
         """
         self._requests += 1
         tag = str(self._requests).encode()
         self._awaited.add(tag)
         self.send(message, tag)
         try:
-            while isinstance(reply := self._reply(tag, waiting), SendAgain):
+            while isinstance(reply := self._reply_or_none(tag, waiting, message), SendAgain):
                 self.forget()
+                self.send(self._hello)  # in case it is another engine process
                 self.send(message, tag)
             return reply
         finally:
             self._awaited.discard(tag)
+
+    def _reply_or_none(
+        self, tag: bytes, waiting: Callable[[], None] | None, message: Message
+    ) -> AnyMessage:
+        """Return the reply to a request, or `SendAgain` where it has got lost."""
+        try:
+            return self._reply(tag, waiting)
+        except EngineRestarted as error:
+            if message.once:
+                raise EngineLost(
+                    "the engine was started again meanwhile, and whether it had done this is not "
+                    "known: see how things are, then do it again if need be"
+                ) from error
+            return SendAgain()
+
+    def _has_restarted(self) -> bool:
+        now = self._incarnation()
+        if now is None or now == self._known:
+            return False
+        self._known = now
+        return True
 
     def _reply(self, tag: bytes, waiting: Callable[[], None] | None) -> AnyMessage:
         while tag not in self._replies:

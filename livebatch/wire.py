@@ -21,7 +21,14 @@ from livebatch.failure import Failure, render
 from livebatch.graph import NodeRecord, Output
 from livebatch.interval import Millis
 from livebatch.rdd import Lineage
-from livebatch.shared import SharedRequest
+from livebatch.shared import (
+    AddToAccumulator,
+    DropBroadcast,
+    Remember,
+    SetAccumulator,
+    SetBroadcast,
+    SharedRequest,
+)
 from livebatch.tasks import Done, Failed, Lost, Task
 
 # -- the driver process ----------------------------------------------------------------------
@@ -167,6 +174,12 @@ class Stop(Message, frozen=True):
     whole: bool = True
 
 
+class KeepCheckpoints(Message, frozen=True):
+    """Keep checkpoints in a folder from now on."""
+
+    folder: str
+
+
 class Pause(Message, frozen=True):
     """Pause a named stream from the next batch on, or have it go on."""
 
@@ -280,6 +293,7 @@ class SendAgain(Message, frozen=True):
 class Offer(Message, frozen=True):
     """Put an RDD into the queue of a queue stream."""
 
+    once: ClassVar[bool] = True
     stream: str
     rdds: tuple[Lineage, ...]
 
@@ -350,13 +364,20 @@ class Refused(Message, frozen=True):
     printed: str = ""
 
 
+Change: TypeAlias = (
+    Define | Remove | Discard | Pause | Offer | Remember | SetBroadcast | DropBroadcast
+    | SetAccumulator | AddToAccumulator
+)  # fmt: skip
+"""Requests that change what the engine does from the next batch on."""
+
 AnyMessage: TypeAlias = (
     Task | Done | Failed | Lost | Call | Returned | Raised | Receive | Received | SourceState
     | Room | Finished
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
-    | KeepCode | SendAgain | Pause | Explain | Explained | Resize | Release | AskProgress
-    | KeepRDD | Kept | Offer | BeginRun | RunNext | EndRun | Status | AskTasks | TaskRuns | Ok
-    | AskState | StateFound | SharedRequest | Answers | Refused | Event | EngineStatus | Batches
+    | KeepCode | SendAgain | KeepCheckpoints | Pause | Explain | Explained | Resize | Release
+    | AskProgress | KeepRDD | Kept | Offer | BeginRun | RunNext | EndRun | Status | AskTasks
+    | TaskRuns | Ok | AskState | StateFound | SharedRequest | Answers | Refused | Event
+    | EngineStatus | Batches
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import livebatch
 from tests.helpers import REPO
 
 NOTEBOOK = {"IPython", "anywidget", "bokeh", "comm", "ipykernel", "ipywidgets", "traitlets"}
-HEAVY = {"duckdb", "matplotlib", "pandas", "psycopg", "requests"}
+HEAVY = {"deltalake", "duckdb", "matplotlib", "pandas", "psycopg", "requests", "sqlalchemy"}
 IMPORT_S = 0.05
 
 

@@ -46,6 +46,8 @@ def test_the_public_names() -> None:
         "__version__",
         "connect",
         "dashboard",
+        "read_output",
+        "vacuum_output",
     ]
 
 

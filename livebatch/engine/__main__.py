@@ -12,7 +12,8 @@ import sys
 import msgspec
 
 from livebatch.engine.child import Child
-from livebatch.engine.server import Server, Settings
+from livebatch.engine.server import Server
+from livebatch.engine.settings import Settings
 
 
 def start_driver(router: str, events: str) -> Child:
@@ -23,14 +24,16 @@ def start_driver(router: str, events: str) -> Child:
 def main() -> None:
     """Run an engine."""
     settings = msgspec.json.decode(sys.argv[1], type=Settings)
-    ready = int(os.environ.pop("LIVEBATCH_READY"))
-    os.set_inheritable(ready, False)
+    ready = os.environ.pop("LIVEBATCH_READY", None)
+    if ready is not None:
+        os.set_inheritable(int(ready), False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
 
     def say(text: str) -> None:
-        os.write(ready, text.encode())
-        os.close(ready)
+        if ready is not None:  # otherwise nobody waits
+            os.write(int(ready), text.encode())
+            os.close(int(ready))
 
     try:
         server = Server(settings, start_driver, frees_code=True)

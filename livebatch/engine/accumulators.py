@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from livebatch.accumulator import PLAIN, Piece
-from livebatch.closures import Function
+from livebatch.closures import Function, revive
 from livebatch.engine.dag import Stage
 from livebatch.interval import Millis
 from livebatch.shared import SetAccumulator
@@ -39,7 +40,7 @@ class Accumulators:
     def __init__(self, merge: Merge) -> None:
         self._merge = merge
         self._sums: dict[str, _Sum] = {}
-        self._counted: dict[str, Millis | None] = {}
+        self.counted: dict[str, Millis | None] = {}
 
     def set(self, request: SetAccumulator) -> None:
         """Have an accumulator begin, perhaps anew, with a value."""
@@ -69,13 +70,24 @@ class Accumulators:
         """Return the code that adds up."""
         return [found.param for found in self._sums.values()]
 
+    def memory(self) -> dict[str, Any]:
+        """Return all sums as plain values, for `recall`."""
+        return {id: [s.pieces, s.param, s.plain] for id, s in self._sums.items()}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Have the sums that there were."""
+        self._sums = {
+            id: _Sum(list(pieces), revive(param), plain)
+            for id, (pieces, param, plain) in memory.items()
+        }
+
     # -- what counts -------------------------------------------------------------------------
 
     def stage_done(self, stage: Stage, added: Iterable[Mapping[str, Piece]]) -> None:
         """Count what the tasks of a stage have added, unless it has been done before."""
-        if stage.id in self._counted:
+        if stage.id in self.counted:
             return
-        self._counted[stage.id] = stage.time
+        self.counted[stage.id] = stage.time
         for pieces in added:
             for id, piece in pieces.items():
                 self.add(id, piece)
@@ -83,12 +95,12 @@ class Accumulators:
     def job_ended(self, stages: Iterable[str]) -> None:
         """Forget the stages of a job which belong to no batch: they are not done again for it."""
         for id in stages:
-            if self._counted.get(id, 0) is None:
-                del self._counted[id]
+            if self.counted.get(id, 0) is None:
+                del self.counted[id]
 
     def forget_before(self, time: Millis) -> None:
         """Forget the stages of batches that are computed no more."""
-        self._counted = {id: t for id, t in self._counted.items() if t is None or t > time}
+        self.counted = {id: t for id, t in self.counted.items() if t is None or t > time}
 
 
 def _merged(found: _Sum, one: Piece | None) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from livebatch.clock import Clock
-from livebatch.engine.log import Allocated, BatchLog, NotSettled, Settled
-from livebatch.engine.progress import Progress, blocks_of
+from livebatch.engine.log import Entry, NotSettled, Settled
+from livebatch.engine.progress import Progress
 from livebatch.events import (
     BatchCompleted,
     BatchFailed,
@@ -19,7 +19,7 @@ from livebatch.events import (
 from livebatch.failure import Failure
 from livebatch.graph import Job
 from livebatch.interval import Millis
-from livebatch.rdd import RDD
+from livebatch.rdd import RDD, blocks_of
 from livebatch.rdd.operation import Stored
 
 
@@ -27,19 +27,18 @@ class Batches:
     """The batches that have begun and are not done.
 
     Args:
+        note: logs an entry.
         publish: told of every event.
     """
 
-    def __init__(self, clock: Clock, log: BatchLog, publish: Callable[[Event], None]) -> None:
-        self._clock, self._log, self._publish = clock, log, publish
+    def __init__(
+        self, clock: Clock, note: Callable[[Entry], object], publish: Callable[[Event], None]
+    ) -> None:
+        self._clock, self._note, self._publish = clock, note, publish
         self._open: dict[Millis, int] = {}
-        self._failed: set[Millis] = set()
+        self.failed_in: set[Millis] = set()
         self._inputs: dict[Millis, dict[str, int | None]] = {}
         self._costs: dict[Millis, dict[str, StageCost]] = {}
-
-    def allocated(self, time: Millis, version: int, made: dict[str, list[str]]) -> None:
-        """Log what the inputs of a batch are made of, before it runs."""
-        self._log.append(Allocated(time, version, made))
 
     def begin(self, time: Millis, jobs: int, inputs: Mapping[str, RDD[Any]]) -> None:
         """Take note of a batch and of how much there is to do for it."""
@@ -63,9 +62,9 @@ class Batches:
 
     def failed(self, job: Job, failure: Failure, printed: str) -> None:
         """Take note that an output could not be made."""
-        self._failed.add(job.time)
+        self.failed_in.add(job.time)
         reason = f"{failure.kind}: {failure.message}"
-        self._log.append(NotSettled(job.time, job.output.id, reason))
+        self._note(NotSettled(job.time, job.output.id, reason))
         name = job.output.name or job.output.owner or None
         now = self._clock.now()
         self._publish(BatchFailed(job.output.id, name, job.time, failure, printed, now))
@@ -76,10 +75,10 @@ class Batches:
         if self._open[time]:
             return
         del self._open[time]
-        if time in self._failed:
-            self._failed.discard(time)
+        if time in self.failed_in:
+            self.failed_in.discard(time)
         else:
-            self._log.append(Settled(time))
+            self._note(Settled(time))
         rows = _counted(self._inputs.pop(time), self._costs.pop(time))
         self._publish(BatchCompleted(time, self._clock.now(), rows))
 
@@ -103,8 +102,3 @@ def _counted(rows: Mapping[str, int | None], costs: Mapping[str, StageCost]) -> 
         return costs[id].rows if alone else 0
 
     return {id: count(id, known) for id, known in rows.items()}
-
-
-def inputs_at(inputs: Iterable[Any], time: Millis) -> dict[str, RDD[Any]]:
-    """Return what the inputs have for a batch."""
-    return {node.id: node.allocated[time] for node in inputs if time in node.allocated}

@@ -10,6 +10,7 @@ from livebatch.broadcast import loaded
 from livebatch.closures import Code, Function, builtin, digests, revive
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.jobs import Jobs
+from livebatch.engine.log import Changed, Entry
 from livebatch.events import BatchFailed, Event
 from livebatch.graph import Graph
 from livebatch.interval import Millis
@@ -17,7 +18,7 @@ from livebatch.shared import SetBroadcast
 
 
 @dataclass
-class _Loader:
+class Loader:
     function: Function
     every: Millis
     due: Millis
@@ -28,6 +29,7 @@ class Broadcasts:
 
     Args:
         publish: told of a variable that could not be refreshed.
+        note: logs a value that was made anew.
     """
 
     def __init__(
@@ -36,16 +38,18 @@ class Broadcasts:
         jobs: Jobs,
         executor: Executor,
         publish: Callable[[Event], None],
+        note: Callable[[Entry], object],
     ) -> None:
         self._graph, self._jobs, self._executor, self._publish = graph, jobs, executor, publish
-        self._loaders: dict[str, _Loader] = {}
+        self._note = note
+        self.loaders: dict[str, Loader] = {}
         self.newest: dict[str, Code] = {}
 
     def set(self, request: SetBroadcast, now: Millis) -> None:
         """Have a variable have a value from the next batch on."""
         if request.loader is not None:
             due = now + request.every
-            self._loaders[request.id] = _Loader(request.loader, request.every, due)
+            self.loaders[request.id] = Loader(request.loader, request.every, due)
         self._bind(request.id, request.value)
 
     def _bind(self, id: str, value: Code) -> None:
@@ -63,19 +67,25 @@ class Broadcasts:
         self._executor.drop_code(set(digests(self.newest.get(id))))
         if destroy:
             self.newest.pop(id, None)
-            self._loaders.pop(id, None)
+            self.loaders.pop(id, None)
             self._graph.rebind(self.newest)
 
-    def begin(self, time: Millis) -> None:
-        """Refresh the variables whose time has come; the values are for later batches."""
-        for id, loader in self._loaders.items():
+    def begin(self, time: Millis, again: bool = False) -> None:
+        """Refresh the variables whose time has come; the values are for later batches.
+
+        Args:
+            again: the batch has begun before, and the log has what they were refreshed with.
+        """
+        for id, loader in self.loaders.items():
             if time >= loader.due:
                 loader.due = time + loader.every
-                self._load(id, loader, time)
+                if not again:
+                    self._load(id, loader, time)
 
-    def _load(self, id: str, loader: _Loader, time: Millis) -> None:
+    def _load(self, id: str, loader: Loader, time: Millis) -> None:
         def done(value: Any) -> None:
-            if self._loaders.get(id) is loader:
+            if self.loaders.get(id) is loader:
+                self._note(Changed(SetBroadcast(id, revive(value))))
                 self._bind(id, revive(value))
 
         self._jobs.call(
@@ -90,4 +100,4 @@ class Broadcasts:
 
     def code(self) -> list[Any]:
         """Return the code of values and of what makes them."""
-        return [*self.newest.values(), *(loader.function for loader in self._loaders.values())]
+        return [*self.newest.values(), *(loader.function for loader in self.loaders.values())]

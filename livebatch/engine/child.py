@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from enum import Enum
 
 import psutil
 
@@ -15,6 +16,25 @@ from livebatch.clock import deadline
 
 GRACE = 2.0
 """Seconds that a process has to end by itself before it is killed."""
+
+
+REAPED = 1.0
+"""Seconds that one waits for a process that has been killed."""
+
+
+class State(Enum):
+    """What a process is at."""
+
+    RUNS = "runs, or waits for something"
+    STOPPED = "was stopped by a signal, and does nothing until another"
+    ENDED = "has ended"
+
+
+_STATES = {
+    psutil.STATUS_STOPPED: State.STOPPED,
+    psutil.STATUS_ZOMBIE: State.ENDED,
+    psutil.STATUS_DEAD: State.ENDED,
+}
 
 
 class Child:
@@ -48,8 +68,10 @@ class Child:
             self._process.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
-        """End it at once."""
-        self._process.kill()
+        """End it at once, and what it has forked, which might hold or write what is its own."""
+        if self._process.returncode is None:  # so that its number is no other process's yet
+            with suppress(ProcessLookupError, PermissionError):  # macOS forbids it to the dead
+                os.killpg(self.pid, signal.SIGKILL)
 
     def close(self, patience: float = GRACE) -> None:
         """End it: its standard input is closed, which it understands, and then it is killed."""
@@ -60,19 +82,28 @@ class Child:
         try:
             self._process.wait(limit.left())
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
+            with suppress(subprocess.TimeoutExpired):  # the system is stuck in a call of its own
+                self._process.wait(REAPED)
         os.close(self.end)
 
-    def stopped(self) -> bool:
-        """Return whether a signal has stopped it, so that it does nothing until another."""
-        with suppress(psutil.NoSuchProcess):
-            return bool(psutil.Process(self.pid).status() == psutil.STATUS_STOPPED)
-        return False
+    def state(self) -> State:
+        """Return what the system says of it."""
+        try:
+            return _STATES.get(psutil.Process(self.pid).status(), State.RUNS)
+        except psutil.NoSuchProcess:
+            return State.ENDED
 
-    def ended(self) -> bool:
-        """Return whether it has ended."""
-        return self._process.poll() is not None
+    def end_of(self) -> str:
+        """Return how it ended, once it has been closed, as in "it ..."."""
+        code = self._process.returncode
+        if code is None:
+            return "does not end, though it was killed"
+        if code >= 0:
+            return f"ended with exit code {code}"
+        with suppress(ValueError):  # a signal of real-time programs has no name
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"was killed by signal {-code}"
 
 
 def live_and_die_with_the_engine() -> None:

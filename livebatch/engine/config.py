@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ class Config:
         strict: fail a batch at the first record that a function raises on.
         name: of the engine.
         urgency: of its batches among all jobs; what is lower comes first.
+        place: the directory of its blocks, if they lie in one.
         backpressure: whether pull sources are limited while batches fall behind.
         buffer: bytes of a push source that may wait, if it is not told.
     """
@@ -30,6 +31,7 @@ class Config:
     strict: bool = False
     name: str = ""
     urgency: int = 0
+    place: str = ""
     backpressure: bool = True
     buffer: int = 256 << 20
 
@@ -56,6 +58,10 @@ class PlanOnly:
 
 class Receivers(Protocol):
     """Where push sources run."""
+
+    def take_up(self, inputs: Sequence[Input[Any]], newest: Mapping[str, str]) -> None:
+        """Hand on what lies on disk of these inputs, and came after the newest blocks, by id, that
+        are known of each."""
 
     def keep_only(self, inputs: Sequence[Input[Any]]) -> None:
         """Run the sources of these inputs, and no others."""

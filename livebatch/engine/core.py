@@ -11,25 +11,24 @@ import livebatch.frames
 import livebatch.operators  # noqa: F401
 from livebatch.block import BlockRef
 from livebatch.clock import Clock
-from livebatch.closures import digests
-from livebatch.engine.allocation import Allocator, ids_of
-from livebatch.engine.batches import Batches, inputs_at
+from livebatch.engine.allocation import Allocator
+from livebatch.engine.batches import Batches
 from livebatch.engine.broadcasts import Broadcasts
+from livebatch.engine.commands import JobDone
 from livebatch.engine.config import Config, PlanOnly, Receivers
 from livebatch.engine.driver import Driver
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.faults import Faults
 from livebatch.engine.intake import Intake
 from livebatch.engine.jobs import Job, Jobs
-from livebatch.engine.log import BatchLog
-from livebatch.engine.progress import Progress, blocks_of, own_blocks, settled_batch
-from livebatch.engine.relief import relieve
-from livebatch.engine.report import stream_status
-from livebatch.engine.scheduler import JobDone
+from livebatch.engine.keeping import Keeping
+from livebatch.engine.log import BatchLog, Entry, Started
+from livebatch.engine.progress import Progress, settled_batch
 from livebatch.engine.states import States
 from livebatch.errors import NotRunning
 from livebatch.events import (
     BatchSettled,
+    CheckpointStatus,
     Event,
     Explained,
     SourceState,
@@ -37,14 +36,14 @@ from livebatch.events import (
     StreamingStarted,
     StreamPaused,
     StreamRemoved,
-    StreamStatus,
 )
 from livebatch.explain import explained
 from livebatch.failure import Failure
+from livebatch.filesystems import reason
 from livebatch.graph import Graph, Output
 from livebatch.graph import Job as OutputJob
 from livebatch.interval import Millis
-from livebatch.rdd import RDD, ancestors, operations
+from livebatch.rdd import RDD, blocks_of
 from livebatch.rdd.operation import Stored
 from livebatch.stream import Input
 
@@ -58,6 +57,11 @@ class Engine:
         publish: told of every event.
         receivers: where push sources run; None: nowhere.
         jobs: those under way, where it shares the executor with another engine.
+
+    Attributes:
+        tick: the time of the next batch; None: it has not begun, or has been halted.
+        trouble: what keeps batches from beginning, in words; else empty.
+        checkpoints: tells how they are doing, if it keeps any.
     """
 
     def __init__(
@@ -77,16 +81,19 @@ class Engine:
         self.runner = PlanOnly(executor.slots)
         self.jobs = jobs or Jobs(executor, driver, lambda rdd: rdd.cuts_lineage)
         self.intake = Intake(config, publish, receivers)
-        self._publish, self._receivers = self.intake.relay, receivers
-        self.broadcasts = Broadcasts(self.graph, self.jobs, executor, self._publish)
+        self._publish, self.receivers = self.intake.relay, receivers
+        self.broadcasts = Broadcasts(self.graph, self.jobs, executor, self._publish, self.note)
         self.states = States(self.graph, self.jobs)
         self.allocator = Allocator(self.runner, self.intake)
-        self._faults = Faults(self.graph, self.allocator, executor.store)
+        self.faults = Faults(self.graph, self.allocator, executor.store)
         self.tick: Millis | None = None
+        self.trouble = ""
+        self.checkpoints: Callable[[], CheckpointStatus] | None = None
         self._halted = False
-        self._progress: dict[str, Progress] = {}
-        self._batches = Batches(clock, log, self._publish)
-        self._condemned: list[RDD[Any]] = []
+        self.progress: dict[str, Progress] = {}
+        self.batches = Batches(clock, self.note, self._publish)
+        self._allotted: dict[str, RDD[Any]] | None = None
+        self.keeping = Keeping(self)
         self._costs: dict[str, StageCost] = {}
 
     # -- the graph ---------------------------------------------------------------------------
@@ -102,7 +109,7 @@ class Engine:
                 self.allocator.check(*node.params)
         self.graph.add(nodes, outputs, self.now)
         self.broadcasts.bind()
-        self._graph_changed()
+        self.graph_changed()
 
     def remove(self, name: str) -> None:
         """Stop a named stream.
@@ -112,7 +119,7 @@ class Engine:
             NotRunning: there is no such stream.
         """
         self.graph.remove(name)
-        self._graph_changed()
+        self.graph_changed()
         self._publish(StreamRemoved(name))
 
     def pause(self, name: str, paused: bool) -> None:
@@ -127,36 +134,37 @@ class Engine:
     def discard(self, output: str) -> None:
         """Remove an output."""
         self.graph.discard(output)
-        self._graph_changed()
+        self.graph_changed()
 
     def clear(self) -> None:
         """Remove everything, with all that is kept of it."""
         for output in list(self.graph.outputs):
             self.discard(output)
-        self._forget()
+        self.keeping.forget()
 
-    def _graph_changed(self) -> None:
+    def graph_changed(self) -> None:
+        """Take on what is new in the graph, and drop what is gone."""
         for node in self.graph.nodes.values():
             node.runner = self.runner
         for id, output in self.graph.outputs.items():
             slide = self.graph.stream_of(output).slide
-            self._progress.setdefault(id, Progress(output, slide))
-        for id in [id for id in self._progress if id not in self.graph.outputs]:
+            self.progress.setdefault(id, Progress(output, slide))
+        for id in [id for id in self.progress if id not in self.graph.outputs]:
             self._drop_output(id)
         self._costs = {id: c for id, c in self._costs.items() if id in self.graph.nodes}
         self.states.graph_changed()
         inputs = list(self.graph.inputs)
         self.jobs.delete(self.allocator.keep_only(inputs, self.clock.now()))
-        if self._receivers is not None and self.tick is not None:
-            self._receivers.keep_only(inputs)
+        if self.receivers is not None and self.tick is not None:
+            self.receivers.keep_only(inputs)
 
     def _drop_output(self, id: str) -> None:
-        progress = self._progress.pop(id)
+        progress = self.progress.pop(id)
         for job in progress.queue:
-            self._batches.close(job.time)
+            self.batches.close(job.time)
         if progress.current is not None:
             self.jobs.cancel(_job_id(progress.current))
-            self._batches.close(progress.current.time)
+            self.batches.close(progress.current.time)
 
     # -- time --------------------------------------------------------------------------------
 
@@ -171,26 +179,44 @@ class Engine:
         if self._halted:
             raise NotRunning("streams that have been stopped do not start again")
         zero = self.clock.now() // self.config.batch * self.config.batch
+        self.log.append(Started(zero))
+        self.begin_after(zero)
+        self._publish(StreamingStarted(self.clock.now()))
+
+    def begin_after(self, zero: Millis) -> None:
+        """Begin: the first batch is an interval after a time."""
         self.graph.start(zero)
         self.tick = zero + self.config.batch
-        self._graph_changed()
-        self._publish(StreamingStarted(self.clock.now()))
+        self.graph_changed()
 
     def halt(self) -> None:
         """Begin no more batches; what has begun is finished."""
         self.tick, self._halted = None, True
-        if self._receivers is not None:
-            self._receivers.keep_only([])
+        if self.receivers is not None:
+            self.receivers.keep_only([])
+
+    def resume(self) -> None:
+        """Go on with what there is to do, after a restart."""
+        self.graph_changed()
+        for progress in list(self.progress.values()):
+            self.go_on(progress)
 
     def wait(self) -> float:
         """Return how many seconds there are until the next tick."""
         return 1.0 if self.tick is None else min(1.0, self.clock.wait(self.tick))
 
     def advance(self) -> None:
-        """Begin the batches whose time has come."""
-        while self.tick is not None and self.clock.now() >= self.tick:
-            time, self.tick = self.tick, self.tick + self.config.batch
-            self._begin(time)
+        """Begin the batches whose time has come, unless what they are made of cannot be logged."""
+        while self.tick is not None and self.clock.now() >= self.tick and self._log(self.tick):
+            time = self.tick
+            self.allot(time, self._allotted or {})
+            self._allotted = None
+            for progress in self.progress.values():
+                self.go_on(progress)
+            self.batches.close(time)
+            self.keeping.forget()
+            self.broadcasts.begin(time)
+            self.states.keep_up()
 
     def poll(self, timeout: float) -> bool:
         """Wait so many seconds for work to get on; return whether it did."""
@@ -213,28 +239,39 @@ class Engine:
 
     # -- batches -----------------------------------------------------------------------------
 
-    def _begin(self, time: Millis) -> None:
-        inputs = [n for n in self.graph.inputs if (time - n.zero) % n.slide == 0]
+    def _log(self, time: Millis) -> bool:
+        """Allocate a batch its input, and log that; return whether it could be."""
+        inputs = self.graph.inputs_at(time)
+        if self._allotted is None:
+            self._allotted = {node.id: self._allocate(node, time) for node in inputs}
+        return self.note(self.allocator.entry(time, self.graph.version, inputs, self._allotted))
+
+    def note(self, entry: Entry) -> bool:
+        """Log an entry; return whether that could be done."""
+        try:
+            self.log.append(entry)
+        except OSError as error:
+            self.trouble = f"the log cannot be written: {reason(error)}"
+            return False
+        self.trouble = ""
+        return True
+
+    def allot(self, time: Millis, made: dict[str, RDD[Any]]) -> None:
+        """Give a batch its input, and queue what is to be done with it."""
+        self.tick = time + self.config.batch
+        inputs = [node for node in self.graph.inputs_at(time) if node.id in made]
         for node in inputs:
-            rdd = self._allocate(node, time)
             if time in node.pauses:
-                self.jobs.delete(blocks_of(rdd))
+                self.jobs.delete(blocks_of(made[node.id]))
             else:
-                node.allocated[time] = rdd
-        made = inputs_at(inputs, time)
-        self._batches.allocated(time, self.graph.version, {id: ids_of(r) for id, r in made.items()})
+                node.allocated[time] = made[node.id]
+        given = {node.id: made[node.id] for node in inputs if time not in node.pauses}
         for node in inputs:
             node.rdd_at(time)
         jobs = self.graph.jobs_at(time)
-        self._batches.begin(time, len(jobs), made)
+        self.batches.begin(time, len(jobs), given)
         for job in jobs:
-            progress = self._progress[job.output.id]
-            progress.queue.append(job)
-            self._next(progress)
-        self._batches.close(time)
-        self._forget()
-        self.broadcasts.begin(time)
-        self.states.keep_up()
+            self.progress[job.output.id].queue.append(job)
 
     def _allocate(self, node: Input[Any], time: Millis) -> RDD[Any]:
         try:
@@ -243,7 +280,8 @@ class Engine:
             self.intake.changed(SourceState(node.id, "stopped", str(error)))
             return RDD(Stored(()), runner=self.runner)
 
-    def _next(self, progress: Progress) -> None:
+    def go_on(self, progress: Progress) -> None:
+        """Work on an output's next batch, unless it is working on one."""
         job = progress.next()
         if job is None:
             return
@@ -252,10 +290,10 @@ class Engine:
         id, function = _job_id(job), job.output.function
         if function is None:
             strict, urgency = self.config.strict, (self.config.urgency, job.time)
-            begun = partial(self._batches.work_begins, progress, job)
+            begun = partial(self.batches.work_begins, progress, job)
             self.jobs.run(Job(id, job.rdd, None, settled, failed, None, urgency, strict, begun))
             return
-        self._batches.work_begins(progress, job)
+        self.batches.work_begins(progress, job)
         self.jobs.call(
             id,
             function,
@@ -268,52 +306,32 @@ class Engine:
     def _settled(self, progress: Progress, job: OutputJob, done: JobDone) -> None:
         self._costs.update(done.costs)
         self.graph.took(job.time, {id: c.seconds for id, c in done.costs.items()}, done.stages)
-        self._batches.made(job, done.costs)
-        begun = self._batches.work_begins(progress, job)
+        self.batches.made(job, done.costs)
+        begun = self.batches.work_begins(progress, job)
         batch = settled_batch(job, done, begun, self.clock.now())
         progress.finished(batch, job.rdd)
-        self._faults.feed(done, job.time)
+        self.faults.feed(done, job.time)
         self._publish(BatchSettled(batch))
-        self._batches.close(job.time)
-        self._next(progress)
+        self.batches.close(job.time)
+        self.go_on(progress)
 
     def _not_settled(
         self, progress: Progress, job: OutputJob, failure: Failure, printed: str
     ) -> None:
-        progress.failed(f"{failure.kind}: {failure.message}")
-        same = [later.rdd for later in self._unfinished() if later.time == job.time]
+        self.give_up(progress, job, f"{failure.kind}: {failure.message}")
+        self.batches.failed(job, failure, printed)
+        self.batches.close(job.time)
+        self.go_on(progress)
+
+    def give_up(self, progress: Progress, job: OutputJob, reason: str) -> None:
+        """Go on without an output's batch."""
+        progress.failed(reason)
+        same = [later.rdd for later in self.unfinished() if later.time == job.time]
         self.states.give_up(self.graph.stream_of(progress.output), job.time, same)
-        self._batches.failed(job, failure, printed)
-        self._batches.close(job.time)
-        self._next(progress)
 
-    def _unfinished(self) -> Iterator[OutputJob]:
-        return (job for p in self._progress.values() for job in p.unfinished())
-
-    def _forget(self) -> None:
-        """Drop what is no longer remembered; blocks go when no job needs them any more."""
-        now = self.now
-        self._condemned += self.graph.forget_before(now)
-        for progress in self._progress.values():
-            progress.forget_before(now, self.graph.least)
-        needed = self._needed() if self._condemned else set()
-        for rdd in self._condemned:
-            if rdd.id not in needed:
-                self.jobs.delete(own_blocks(rdd))
-        self._condemned = [rdd for rdd in self._condemned if rdd.id in needed]
-        kept = [item for p in self._progress.values() for item in list(p.settled)[:-1]]
-        relieve(self.executor.store, [batch for batch, _ in kept])
-
-        unfinished = [job.time for p in self._progress.values() for job in p.unfinished()]
-        longest = max((node.remember for node in self.graph.nodes.values()), default=0)
-        self.jobs.accumulators.forget_before(min([now, *unfinished]) - longest)
-
-    def _needed(self) -> set[str]:
-        """Return the ids of all RDDs that the jobs to be done come from, and of the newest batches,
-        which stay however old they are."""
-        waiting = [job.rdd for job in self._unfinished()]
-        waiting += [p.settled[-1][1] for p in self._progress.values() if p.settled]
-        return {node.id for rdd in (*waiting, *self.jobs.rdds()) for node in ancestors(rdd)}
+    def unfinished(self) -> Iterator[OutputJob]:
+        """Yield what is still to be done."""
+        return (job for p in self.progress.values() for job in p.unfinished())
 
     # -- sources -----------------------------------------------------------------------------
 
@@ -327,18 +345,6 @@ class Engine:
         """Whether all that was received has been processed."""
         return self.idle and not self.allocator.pending
 
-    def code_in_use(self) -> set[str]:
-        """Return the digests of the code that streams, their batches and jobs need."""
-        nodes = list(self.graph.nodes.values())
-        known = [rdd for node in nodes for rdd in node.held()]
-        known += [*self.jobs.rdds(), *self.allocator.waiting()]
-        code = [*(node.params for node in nodes), *self.graph.outputs.values()]
-        code += [*self.jobs.under_way(), *self.broadcasts.code()]
-        for job in self._unfinished():
-            known.append(job.rdd)
-            code.append(job.output)
-        return set(digests([*operations(known), *code]))
-
     # -- questions ---------------------------------------------------------------------------
 
     def progress_of(self, output: str) -> Progress:
@@ -347,7 +353,7 @@ class Engine:
         Raises:
             NotRunning: there is none.
         """
-        for progress in self._progress.values():
+        for progress in self.progress.values():
             if output in (progress.output.id, progress.output.name):
                 return progress
         raise NotRunning(f"there is no stream {output} on this engine; run its cell again")
@@ -361,16 +367,6 @@ class Engine:
         if time.isdigit():
             return node.generated.get(int(time))
         return next((rdd for rdd in node.held() if rdd.id == id), None)
-
-    def streams(self) -> tuple[StreamStatus, ...]:
-        """Return how the named streams are doing."""
-        known = self.executor.store.ids()
-
-        def in_memory(block: BlockRef) -> bool:
-            return block.inline is not None or block.id in known
-
-        named = [p for p in self._progress.values() if p.output.name]
-        return tuple(stream_status(p, self.graph, self.intake, in_memory) for p in named)
 
     def explain(self, name: str) -> Explained:
         """Return how a named stream is computed, and what its newest batch cost.

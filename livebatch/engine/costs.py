@@ -29,12 +29,17 @@ def streams_in(stage: Stage) -> frozenset[str]:
     return frozenset(found)
 
 
+def known_as(stage: Stage) -> str:
+    """Return what a stage is known by, the same in every batch."""
+    id, dot, purpose = stage.id.rpartition(".")
+    return f"{id.partition('@')[0]}{dot}{purpose}"
+
+
 def cost_of(stage: Stage, outcomes: Iterable[Done]) -> StageCost:
     """Return what a stage cost."""
     done = list(outcomes)
-    id, dot, purpose = stage.id.rpartition(".")
     return StageCost(
-        stage=f"{id.partition('@')[0]}{dot}{purpose}",
+        stage=known_as(stage),
         tasks=len(done),
         rows=sum(outcome.rows for outcome in done),
         seconds=sum(outcome.seconds for outcome in done),

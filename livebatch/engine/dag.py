@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from livebatch.block import BlockRef
 from livebatch.closures import Function
 from livebatch.interval import Millis
@@ -154,6 +156,11 @@ def make_task(stage: Stage, index: int, attempt: int, outputs: Outputs, strict: 
     split, inside = stage.splits[index], isinstance(stage.purpose, Keep)
     steps = _steps(stage.rdd, split, outputs, inside)
     return Task(f"{stage.id}.{split}.{attempt}", tuple(steps), stage.purpose, strict)
+
+
+def copied(task: Task, attempt: int) -> Task:
+    """Return the same task for another attempt, which writes a block of its own."""
+    return replace(task, id=f"{task.id.rpartition('.')[0]}.{attempt}")
 
 
 def _steps(rdd: RDD[Any], split: int, outputs: Outputs, inside: bool) -> list[Step]:

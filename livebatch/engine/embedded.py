@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from livebatch.clock import Clock, ManualClock, deadline
+from livebatch.engine.checkpoints import Checkpoints, begin_in, go_on
 from livebatch.engine.config import Config
 from livebatch.engine.core import Engine
 from livebatch.engine.driver import CallRunner, InlineDriver
@@ -15,6 +16,7 @@ from livebatch.engine.log import BatchLog, MemoryLog
 from livebatch.engine.service import Service
 from livebatch.errors import EngineError
 from livebatch.events import Event, Message
+from livebatch.interval import Millis
 from livebatch.wire import Stop, checked
 
 PATIENCE = 60.0
@@ -29,6 +31,8 @@ class Stepped:
         clock: moved by the caller.
         executor: where tasks run; inline if not given.
         log: where batches are logged; in memory if not given.
+        checkpoint: the folder of its checkpoints; it goes on from what is there.
+        every: how often a snapshot is taken, in milliseconds.
     """
 
     def __init__(
@@ -38,11 +42,15 @@ class Stepped:
         executor: Executor | None = None,
         log: BatchLog | None = None,
         strict: bool = False,
+        checkpoint: str | None = None,
+        every: Millis = 10_000,
         backpressure: bool = True,
     ) -> None:
         self.clock = clock or ManualClock()
         self.executor = executor or InlineExecutor()
-        self.log = log or MemoryLog()
+        self._every = every
+        self._checkpoints = Checkpoints(checkpoint, every) if checkpoint is not None else None
+        self.log = log or (self._checkpoints.log if self._checkpoints else MemoryLog())
         self._made = [] if executor else [self.executor]
         self._can_wait = executor is not None
         self.driver = InlineDriver()
@@ -54,7 +62,9 @@ class Stepped:
         self.engine = Engine(
             config, self.clock, self.executor, self.driver, self.log, self._events.append
         )
-        self._service = Service(self.engine, self._halt)
+        self._service = Service(self.engine, self._halt, self._keep_checkpoints)
+        if self._checkpoints is not None:
+            go_on(self.engine, self._checkpoints)
 
     def serve_driver(self, runner: CallRunner) -> None:
         """Have the driver's functions use this runner for their RDDs' actions."""
@@ -72,6 +82,8 @@ class Stepped:
     def run(self) -> None:
         """Begin the batches whose time has come and work until nothing is left to do."""
         self.engine.advance()
+        if self._checkpoints is not None:
+            self._checkpoints.keep_up(self.engine)
         while not self.engine.idle:
             self._poll()
         self._dispatch()
@@ -89,6 +101,10 @@ class Stepped:
         """Close what this has made itself."""
         for made in self._made:
             made.close()
+
+    def _keep_checkpoints(self, folder: str) -> None:
+        fresh = Checkpoints(folder, self._every)
+        self._checkpoints = begin_in(fresh, self.engine, self._checkpoints)
 
     def _halt(self, request: Stop) -> None:
         self.engine.halt()

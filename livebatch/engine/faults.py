@@ -7,7 +7,8 @@ from typing import Any
 
 from livebatch.block import BlockStore, encode_table
 from livebatch.engine.allocation import Allocator
-from livebatch.engine.scheduler import JobDone
+from livebatch.engine.commands import JobDone
+from livebatch.engine.stagerun import StageFaults
 from livebatch.graph import Graph
 from livebatch.interval import Millis
 from livebatch.operators.errors import Errors, as_errors
@@ -31,24 +32,26 @@ class Faults:
 
     def __init__(self, graph: Graph, allocator: Allocator, store: BlockStore) -> None:
         self._graph, self._allocator, self._store = graph, allocator, store
-        self._told: deque[str] = deque(maxlen=REMEMBERED)
+        self.told: deque[str] = deque(maxlen=REMEMBERED)
 
     def feed(self, done: JobDone, time: Millis) -> None:
         """Tell of the records that the batch of a time lacks."""
-        fresh = [stage for stage in done.faults if stage.id not in self._told]
-        self._told.extend(stage.id for stage in fresh)
-        for node in self._graph.nodes.values() if fresh else ():
+        for node in self._graph.nodes.values() if done.faults else ():
             if isinstance(node, Errors):
                 ways = _ways_to(node.parents[0])
-                found = [stage for stage in fresh if not ways.isdisjoint(stage.streams)]
-                samples = [
-                    failure for stage in found for bad in stage.bad for failure in bad.samples
-                ]
-                if samples:
-                    block = encode_table(as_errors(samples[:MOST], time))
-                    number = len(self._told)
-                    id = f"{node.id}-{time}.{found[0].id.replace('@', '.')}.{number}"
-                    self._allocator.received(node.id, self._store.put(block, id))
+                for stage in done.faults:
+                    if not ways.isdisjoint(stage.streams):
+                        self._tell(node, stage, time)
+
+    def _tell(self, node: Errors, stage: StageFaults, time: Millis) -> None:
+        """Tell a stream of errors of a stage, unless that has been done: several jobs may need it,
+        also one that runs again after a restart."""
+        id = f"{node.id}-{time}.{stage.id.replace('@', '.')}"
+        samples = [failure for bad in stage.bad for failure in bad.samples]
+        if samples and id not in self.told:
+            self.told.append(id)
+            block = encode_table(as_errors(samples[:MOST], time))
+            self._allocator.received(node.id, self._store.put(block, id))
 
 
 def _ways_to(stream: DStream[Any]) -> set[str]:

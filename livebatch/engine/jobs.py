@@ -10,13 +10,11 @@ from typing import Any
 
 from livebatch.accumulator import Piece, merged
 from livebatch.block import BlockRef
+from livebatch.clock import Timer
 from livebatch.closures import Function, builtin
 from livebatch.engine.accumulators import Accumulators
-from livebatch.engine.dag import Stage, deferred, plan_answer, plan_keep
-from livebatch.engine.driver import Driver
-from livebatch.engine.executors.base import Executor
-from livebatch.engine.scheduler import Event as SchedulerEvent
-from livebatch.engine.scheduler import (
+from livebatch.engine.commands import (
+    Elapsed,
     JobBegun,
     JobCancelled,
     JobDone,
@@ -25,14 +23,18 @@ from livebatch.engine.scheduler import (
     Kill,
     Launch,
     Release,
-    Scheduler,
     SlotsChanged,
     StageAdded,
     StageKept,
 )
+from livebatch.engine.commands import Event as SchedulerEvent
+from livebatch.engine.dag import Stage, deferred, plan_answer, plan_keep
+from livebatch.engine.driver import Driver
+from livebatch.engine.executors.base import Executor
+from livebatch.engine.scheduler import Scheduler
 from livebatch.failure import Failure, describe
 from livebatch.interval import Millis
-from livebatch.rdd import RDD, ancestors, from_lineage, to_lineage
+from livebatch.rdd import RDD, ancestors, blocks_of, from_lineage, to_lineage
 from livebatch.rdd.operation import Deferred, Stored, Unioned
 from livebatch.tasks import Task
 from livebatch.wire import (
@@ -42,6 +44,9 @@ from livebatch.wire import (
 )
 
 MAX_REPLANS = 3
+
+LOOK = 0.1
+"""Seconds between looks at how long tasks have been running (``spark.speculation.interval``)."""
 
 
 @dataclass(eq=False)
@@ -105,13 +110,14 @@ class Jobs:
         self._tasks: dict[str, Task] = {}
         self._waiting: dict[str, list[Job]] = {}
         self._merges = count(1)
+        self._look = Timer(LOOK)
         self.deleted: Callable[[Sequence[str]], None] = lambda ids: None
         self.accumulators = Accumulators(self._merge)
         self.slots_changed()
 
     def slots_changed(self) -> None:
         """Take note that the executor runs another number of tasks at once."""
-        self._handle(SlotsChanged(self._executor.slots))
+        self._handle(SlotsChanged(self._executor.slots, self._executor.spares))
 
     @property
     def pending(self) -> int:
@@ -190,6 +196,8 @@ class Jobs:
         """Wait so many seconds for something to happen; return whether anything did."""
         returned = self._take_calls()
         results = self._executor.poll(0 if returned else timeout)
+        if self._look.due():
+            self._handle(Elapsed(self._executor.timesheet.running()))
         for result in results:
             self._tasks.pop(result.task, None)
             self._handle(result)
@@ -316,14 +324,8 @@ def _without(rdd: RDD[Any], lost: str, every: bool) -> bool:
     A block that no RDD is stored in is a shuffle's, which is written again in any case. Where
     one block after the other turns out to be lost, all that can be is computed anew (``every``).
     """
-    holders = [node for node in ancestors(rdd) if lost in _blocks_of(node)]
+    holders = [node for node in ancestors(rdd) if lost in {block.id for block in blocks_of(node)}]
     possible = [node.restore() for node in holders]
     while every and sum(node.restore() for node in ancestors(rdd)):
         pass
     return all(possible)
-
-
-def _blocks_of(rdd: RDD[Any]) -> set[str]:
-    if not isinstance(rdd.operation, Stored):
-        return set()
-    return {block.id for blocks in rdd.operation.blocks for block in blocks}

@@ -59,6 +59,16 @@ def own_memory() -> int:
     return int(info.rss - getattr(info, "shared", 0))  # macOS does not tell
 
 
+def oom_kills(root: Path = Path("/")) -> int:
+    """Return how many processes the system has killed for want of memory since it started.
+
+    Args:
+        root: where ``proc`` is mounted; 0 where there is no Linux.
+    """
+    counts = dict(line.split(" ") for line in _read(root / "proc/vmstat").splitlines())
+    return int(counts.get("oom_kill", 0))
+
+
 def give_back() -> None:
     """Return to the system what this process has freed and its C library holds on to."""
     trim = getattr(CDLL(None), "malloc_trim", None)  # glibc's alone

@@ -1,25 +1,66 @@
-"""The log of batches: what each was made of, written before it runs, and how it ended."""
+"""The log: what changed the graph, what each batch was made of, and how it ended.
+
+An entry is a file of its own, numbered, and is there before what it tells of goes on: a batch has
+settled when the file that says so exists. Entries that nothing else could tell of again are written
+twice, since a damaged file must not cost a batch.
+"""
 
 from __future__ import annotations
 
-import io
-import os
-import zlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Protocol, TypeAlias
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from livebatch.closures import codes, digests
+from livebatch.engine.files import Damaged, Files
+from livebatch.filesystems import within
 from livebatch.interval import Millis
+from livebatch.rdd import Lineage
+from livebatch.wire import Change
+
+_log = logging.getLogger(__name__)
+
+
+class Changed(msgspec.Struct, frozen=True, tag=True):
+    """A request that changes what the engine does, before it is carried out."""
+
+    request: Change
+
+
+class Began(msgspec.Struct, frozen=True, tag=True):
+    """Where new sources begin: their first offsets, by input."""
+
+    offsets: dict[str, Any]
+
+
+class Started(msgspec.Struct, frozen=True, tag=True):
+    """The engine begins with batches: the first is an interval after ``zero``."""
+
+    zero: Millis
+
+
+class Skipped(msgspec.Struct, frozen=True, tag=True):
+    """Batches were left out whose time passed while the engine was down; ``tick``: the next."""
+
+    tick: Millis
 
 
 class Allocated(msgspec.Struct, frozen=True, tag=True):
-    """Before a batch runs: the graph's version, and each input's blocks or readers."""
+    """Before a batch runs.
+
+    Attributes:
+        time: the batch time.
+        version: of the graph.
+        inputs: what it has of each input.
+        offsets: up to where sources that are asked have been read, by input.
+    """
 
     time: Millis
     version: int
-    inputs: dict[str, list[str]]
+    inputs: dict[str, Lineage]
+    offsets: dict[str, Any] = {}
 
 
 class Settled(msgspec.Struct, frozen=True, tag=True):
@@ -36,9 +77,7 @@ class NotSettled(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-Entry: TypeAlias = Allocated | Settled | NotSettled
-
-LARGE = 16 << 20
+Entry: TypeAlias = Changed | Began | Started | Skipped | Allocated | Settled | NotSettled
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry)
@@ -48,72 +87,157 @@ class BatchLog(Protocol):
     """Where entries are written, in order."""
 
     def append(self, entry: Entry) -> None:
-        """Write an entry; when this returns the operating system has it."""
+        """Write an entry.
+
+        Raises:
+            OSError: it could not be written.
+        """
 
     def close(self) -> None: ...
 
 
 class MemoryLog:
-    """Keeps the entries in a list, for tests."""
+    """Keeps the newest entries in a list, for tests.
 
-    def __init__(self) -> None:
+    Args:
+        most: so many.
+    """
+
+    def __init__(self, most: int = 10_000) -> None:
         self.entries: list[Entry] = []
+        self._most = most
 
     def append(self, entry: Entry) -> None:
         self.entries.append(entry)
+        if len(self.entries) >= 2 * self._most:
+            del self.entries[: -self._most]
 
     def close(self) -> None:
         pass
 
 
+class CodeFiles:
+    """The code of functions as files, by digest, so that it can be loaded after a restart."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._generation = 0
+        self._written = dict.fromkeys(files.names(), 0)
+
+    def begin(self, generation: int) -> None:
+        """Take note that what is written from now on is needed until a later generation than this
+        has ended."""
+        self._generation = generation
+
+    def write(self, wanted: Iterable[str]) -> None:
+        """Write code that has not been written yet.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        for digest in set(wanted):
+            if digest not in self._written:
+                self._files.write(digest, codes.blob(digest))
+            self._written[digest] = self._generation
+
+    def load(self) -> None:
+        """Have this process know all code there is; what is damaged is passed over."""
+        for digest in sorted(self._written):
+            self._written[digest] = self._generation
+            try:
+                codes.add(bytes(self._files.read(digest)))
+            except Damaged as damaged:
+                _log.warning("%s: functions that need it cannot run", damaged)
+                del self._written[digest]
+
+    def keep_since(self, generation: int) -> None:
+        """Remove code that has not been needed since a generation began."""
+        old = [digest for digest, last in self._written.items() if last < generation]
+        self._files.delete(old)
+        for digest in old:
+            del self._written[digest]
+
+
 class FileLog:
-    """Appends entries to a file, each with its length and checksum. A file that has become large
-    is put aside as ``NAME.before``, in place of the one before it.
+    """A log as files ``NUMBER-KIND`` in a folder.
 
     Args:
-        path: the file; its folder exists.
-        most: so many bytes are large.
+        folder: its path or URI.
+        sync: see `Files`.
+        code: where the code goes that entries need.
+
+    Attributes:
+        number: of the last entry.
     """
 
-    def __init__(self, path: Path, most: int = LARGE) -> None:
-        self._path, self._most = path, most
-        self._open()
-
-    def _open(self) -> None:
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._size = os.fstat(self._file).st_size
+    def __init__(self, folder: str, sync: bool = False, code: CodeFiles | None = None) -> None:
+        self._files = Files(within(folder, "log"), sync)
+        self._copies = Files(within(folder, "copies"), sync)
+        self._code = code or CodeFiles(Files(within(folder, "code"), sync))
+        self.number = max((_number(name) for name in self.names()), default=0)
 
     def append(self, entry: Entry) -> None:
-        if self._size >= self._most:
-            os.close(self._file)
-            self._path.rename(before(self._path))
-            self._open()
-        data = _encoder.encode(entry)
-        head = len(data).to_bytes(4, "little") + zlib.crc32(data).to_bytes(4, "little")
-        self._size += os.write(self._file, head + data)
+        if not isinstance(entry, (Settled, NotSettled)):
+            self._code.write(digests(entry))
+        name, data = f"{self.number + 1:015}-{type(entry).__name__}", _encoder.encode(entry)
+        try:
+            if not isinstance(entry, Settled):
+                self._copies.write(name, data)
+            self._files.write(name, data)
+        except OSError:
+            self._copies.delete([name])
+            self._files.delete([name])
+            raise
+        self.number += 1
+
+    def read(self, after: int = 0) -> Iterator[Entry]:
+        """Yield the entries after one, up to the first that cannot be read."""
+        names = self.names(after)
+        first = _number(names[0]) if names and not after else after + 1
+        for expected, name in enumerate(names, first):
+            entry = self.entry(name) if _number(name) == expected else None
+            if entry is None:
+                _log.warning("the log ends before %s, since what comes before cannot be read", name)
+                return
+            yield entry
+
+    def forget(self, until: int) -> None:
+        """Remove the entries up to one."""
+        for files in self._files, self._copies:
+            files.delete([name for name in files.names() if _number(name) <= until])
+
+    def cut(self, after: int) -> None:
+        """Remove the entries after one: they could not be read."""
+        for files in self._files, self._copies:
+            files.delete([name for name in files.names() if _number(name) > after])
+        self.number = after
 
     def close(self) -> None:
-        os.close(self._file)
+        pass
 
-    def remove(self) -> None:
-        """Remove its files."""
-        self._path.unlink(missing_ok=True)
-        before(self._path).unlink(missing_ok=True)
+    def names(self, after: int = 0) -> list[str]:
+        """Return the names of the entries after one."""
+        names = {*self._files.names(), *self._copies.names()}
+        return sorted(name for name in names if _number(name) > after)
 
-
-def before(path: Path) -> Path:
-    """Return where the older entries of a log are."""
-    return path.with_name(f"{path.name}.before")
-
-
-def read_log(path: Path) -> Iterator[Entry]:
-    """Yield the entries of a file, up to the first that is cut off or damaged."""
-    with io.BytesIO(path.read_bytes()) as file:
-        while len(head := file.read(8)) == 8:
-            data = file.read(int.from_bytes(head[:4], "little"))
-            if zlib.crc32(data) != int.from_bytes(head[4:], "little"):
-                return
+    def entry(self, name: str) -> Entry | None:
+        """Return an entry; None if it cannot be read."""
+        for files in self._files, self._copies:
             try:
-                yield _decoder.decode(data)
-            except msgspec.DecodeError:
-                return
+                entry: Entry = _decoder.decode(files.read(name))
+            except (FileNotFoundError, Damaged, msgspec.DecodeError) as error:
+                if not isinstance(error, FileNotFoundError):
+                    _log.warning("passed over a file of the log: %s", error)
+                continue
+            return entry
+        return None
+
+
+def read_log(folder: str) -> list[Entry]:
+    """Return the entries of a log that are there, to look into it while it is written."""
+    log = FileLog(folder)
+    return [entry for name in log.names() if (entry := log.entry(name)) is not None]
+
+
+def _number(name: str) -> int:
+    return int(name.partition("-")[0])

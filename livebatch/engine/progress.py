@@ -9,12 +9,11 @@ from typing import Any
 
 from livebatch.block import BlockRef
 from livebatch.clock import Clock
-from livebatch.engine.scheduler import JobDone
+from livebatch.engine.commands import JobDone
 from livebatch.events import BadRecords, Batch
 from livebatch.graph import Job, Output
 from livebatch.interval import Millis
-from livebatch.rdd import RDD
-from livebatch.rdd.operation import Stored
+from livebatch.rdd import RDD, blocks_of
 
 
 @dataclass
@@ -107,13 +106,6 @@ def settled_batch(job: Job, done: JobDone, begun: Millis, now: Millis) -> Batch:
         bad=_merged(done.bad),
         printed=done.printed,
     )
-
-
-def blocks_of(rdd: RDD[Any]) -> list[BlockRef]:
-    """Return the blocks that an RDD lies in; none if it does not lie in any."""
-    if not isinstance(rdd.operation, Stored):
-        return []
-    return [block for split in rdd.operation.blocks for block in split]
 
 
 def own_blocks(rdd: RDD[Any]) -> list[BlockRef]:

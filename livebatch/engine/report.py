@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from livebatch.block import BlockRef
 from livebatch.engine.intake import Intake
-from livebatch.engine.progress import Progress, blocks_of
+from livebatch.engine.progress import Progress
 from livebatch.engine.timesheet import Ran
 from livebatch.events import Batch, StreamStatus, TaskRun
 from livebatch.explain import label_of
 from livebatch.graph import Graph, states_of, unnamed_upstream
 from livebatch.interval import Millis
+from livebatch.rdd import blocks_of
 from livebatch.stream import DStream, Input
+
+if TYPE_CHECKING:
+    from livebatch.engine.core import Engine
 
 RATED: Millis = 10_000
 """Rows a second are those of so many milliseconds of batches."""
+
+
+def streams_of(engine: Engine) -> tuple[StreamStatus, ...]:
+    """Return how the named streams are doing."""
+    known = engine.executor.store.ids()
+
+    def in_memory(block: BlockRef) -> bool:
+        return block.inline is not None or block.id in known
+
+    return tuple(
+        stream_status(p, engine.graph, engine.intake, in_memory)
+        for p in engine.progress.values()
+        if p.output.name
+    )
 
 
 def stream_status(

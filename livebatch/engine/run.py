@@ -58,7 +58,7 @@ class Run:
 
     def code_in_use(self) -> set[str]:
         """Return the digests of the code that it needs."""
-        return self._engine.code_in_use()
+        return self._engine.keeping.code_in_use()
 
     def append(self, entry: Entry) -> None:
         """Take note of how a batch gets on; see `livebatch.engine.log.BatchLog`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -45,6 +46,8 @@ class ConnectionFile(msgspec.Struct, frozen=True, kw_only=True):
         shared_memory: the directory of the blocks.
         started: when the engine started, in milliseconds since 1970 UTC.
         version: of livebatch.
+        supervisor: the process that starts it again when it dies, if there is one.
+        checkpoint: the folder of its checkpoints, if it keeps any.
     """
 
     name: str
@@ -55,6 +58,8 @@ class ConnectionFile(msgspec.Struct, frozen=True, kw_only=True):
     shared_memory: str
     started: Millis
     version: str
+    supervisor: ProcessIdentity | None = None
+    checkpoint: str = ""
 
     def __repr__(self) -> str:
         # Shown in notebooks and logs, where the key has no business.
@@ -73,10 +78,14 @@ class ConnectionFile(msgspec.Struct, frozen=True, kw_only=True):
         path = root / f"{checked_name(self.name)}.json"
         with _locked(root):
             rival = _read(path)
-            if rival and rival.owner != self.owner and is_alive(rival):
+            if rival and not self._succeeds(rival) and is_alive(rival):
                 raise NameTaken(f"an engine named {self.name!r} is already running")
             _write_whole(path, msgspec.json.encode(self))
         return path
+
+    def _succeeds(self, other: ConnectionFile) -> bool:
+        same = self.supervisor is not None and other.supervisor == self.supervisor
+        return same or other.owner == self.owner
 
     def remove(self, root: Path | None = None) -> None:
         """Withdraw this engine, with its sockets; another engine of its name is left alone."""
@@ -126,42 +135,66 @@ def socket_address(name: str, role: str, root: Path | None = None) -> str:
 
 
 def shared_memory_dir(
-    name: str, root: Path = _SHARED_MEMORY, temporary: Path | None = None
+    name: str,
+    root: Path = _SHARED_MEMORY,
+    temporary: Path | None = None,
+    owner: ProcessIdentity | None = None,
 ) -> Path:
-    """Make and return a new directory for an engine's blocks, owned by this process.
+    """Make and return a new directory for an engine's blocks.
 
     Args:
         name: the engine's.
+        owner: the process while which runs it stays; this one by default.
         root: shared memory; used if it is a tmpfs with at least 1 GiB free.
         temporary: used otherwise; the system's directory of temporary files by default.
     """
     where = root if _is_roomy_tmpfs(root) else temporary
     directory = Path(tempfile.mkdtemp(prefix=f"{_prefix()}{checked_name(name)}-", dir=where))
-    claim(directory)
+    claim(directory, owner)
     return directory
 
 
-def make_place(name: str, budget: int) -> Place:
+def make_place(name: str, budget: int, owner: ProcessIdentity | None = None) -> Place:
     """Make the directories of an engine's blocks, in shared memory and on disk."""
-    directory = shared_memory_dir(name)
-    disk = shared_memory_dir(name, root=Path(tempfile.gettempdir()) / "no-tmpfs")
+    directory = shared_memory_dir(name, owner=owner)
+    no_tmpfs = Path(tempfile.gettempdir()) / "no-tmpfs"
+    disk = shared_memory_dir(name, root=no_tmpfs, owner=owner)
     (directory / SPILL).symlink_to(disk)
     return Place(str(directory), budget)
 
 
-def claim(directory: Path) -> None:
-    """Make this process the owner of a directory of blocks, such as a crashed engine's.
+def take_over(directory: str, budget: int, owner: ProcessIdentity | None = None) -> Place | None:
+    """Return the place of a crashed engine's blocks, whose owner this process is now; None if it
+    is not there any more."""
+    place = Place(directory, budget)
+    try:
+        for each in filter(None, (directory, place.disk)):
+            claim(Path(each), owner)
+    except OSError:
+        return None
+    return place
+
+
+def claim(directory: Path, owner: ProcessIdentity | None = None) -> None:
+    """Make a process, this one if no other is given, the owner of a directory of blocks, such as a
+    crashed engine's.
 
     Raises:
         EngineError: its owner is still alive.
         FileNotFoundError: it has been removed.
     """
-    me = ProcessIdentity.current()
+    me = owner or ProcessIdentity.current()
     with _locked(directory):
-        owner = _owner(directory)
-        if owner not in (None, me) and owner.is_alive():
-            raise EngineError(f"{directory} belongs to process {owner.pid}, which is running")
+        before = _owner(directory)
+        if before is not None and before != me and before.is_alive():
+            raise EngineError(f"{directory} belongs to process {before.pid}, which is running")
         _write_whole(directory / _OWNER, msgspec.json.encode(me))
+
+
+def owner_of(name: str, root: Path | None = None) -> ProcessIdentity | None:
+    """Return the process that is the engine of a name now; another after it was started again."""
+    found = _read((root or runtime_dir()) / f"{name}.json")
+    return found.owner if found else None
 
 
 def list_engines(root: Path | None = None) -> list[ConnectionFile]:
@@ -188,7 +221,9 @@ def find_engine(name: str | None = None, root: Path | None = None) -> Connection
 
 
 def is_alive(connection: ConnectionFile) -> bool:
-    """Return whether an engine runs, for all that can be known here."""
+    """Return whether an engine runs, or is being started again, for all that can be known here."""
+    if connection.supervisor is not None and connection.supervisor.is_alive():
+        return True
     alive = connection.owner.is_alive()
     return listens(connection.router) if alive is None else alive
 
@@ -207,12 +242,13 @@ def clean_stale(root: Path | None = None, memory_roots: Iterable[Path] | None = 
     with _locked(root):
         for connection in _connections(root):
             if not is_alive(connection):
-                removed += _remove_blocks(Path(connection.shared_memory), connection.owner)
+                owner = connection.owner if connection.supervisor is None else connection.supervisor
+                removed += _remove_blocks(Path(connection.shared_memory), owner)
                 removed += _remove_traces(connection.name, root)
     for directory in _block_dirs(memory_roots):
-        owner = _owner(directory)
-        if owner and owner.is_alive() is False:
-            removed += _remove_blocks(directory, owner)
+        before = _owner(directory)
+        if before and before.is_alive() is False:
+            removed += _remove_blocks(directory, before)
     return removed
 
 
@@ -300,7 +336,10 @@ def _remove_traces(name: str, root: Path) -> list[Path]:
     # The connection file goes last, so that an interrupted clean-up is taken up again.
     traces = [*others, connection]
     for path in traces:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     return traces
 
 

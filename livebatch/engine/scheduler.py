@@ -4,147 +4,43 @@ and no store, so retries, lost workers and cancelled jobs are tested as plain va
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from livebatch.accumulator import Piece
-from livebatch.block import BlockRef
+from livebatch.engine.blame import worker_died
+from livebatch.engine.commands import (
+    Command,
+    Elapsed,
+    Event,
+    JobBegun,
+    JobCancelled,
+    JobDone,
+    JobGivenUp,
+    JobSubmitted,
+    Kill,
+    Launch,
+    Release,
+    SlotsChanged,
+    StageAdded,
+    StageKept,
+)
 from livebatch.engine.costs import streams_in
-from livebatch.engine.dag import Stage, make_task
-from livebatch.engine.stagerun import StageFaults, StageRun
-from livebatch.events import BadRecords, StageCost
+from livebatch.engine.dag import Stage, copied, make_task
+from livebatch.engine.speculation import Speculation
+from livebatch.engine.stagerun import StageRun, Try
 from livebatch.failure import Failure
 from livebatch.taskcontext import Attempt
 from livebatch.tasks import Done, Failed, Lost, Task
 
+PIECES = 8
+"""Each time that a task has lacked memory it is cut into so many times as many pieces."""
+
 MAX_LOST = 4
 """A task that was running when so many workers died is given up."""
-
-# -- events ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class JobSubmitted:
-    """A job: its stages, parents first, the last of which is its result.
-
-    Attributes:
-        urgency: jobs with a smaller one go first; ties in order of submission.
-    """
-
-    job: str
-    stages: Sequence[Stage]
-    urgency: tuple[int, ...] = ()
-    strict: bool = False
-
-
-@dataclass(frozen=True)
-class JobCancelled:
-    """Nobody wants a job's result any more."""
-
-    job: str
-
-
-@dataclass(frozen=True)
-class SlotsChanged:
-    """So many tasks can run at once."""
-
-    slots: int
-
-
-Event: TypeAlias = JobSubmitted | JobCancelled | SlotsChanged | Done | Failed | Lost
-
-
-# -- commands --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Launch:
-    """Run a task."""
-
-    task: Task
-
-
-@dataclass(frozen=True)
-class Kill:
-    """Stop a task; its outcome is of no interest."""
-
-    task: str
-
-
-@dataclass(frozen=True)
-class StageKept:
-    """All blocks of an RDD that is to be kept have been written."""
-
-    stage: Stage
-    blocks: tuple[BlockRef, ...]
-
-
-@dataclass(frozen=True)
-class Release:
-    """Blocks that no job needs any more."""
-
-    blocks: tuple[BlockRef, ...]
-
-
-@dataclass(frozen=True)
-class JobBegun:
-    """The first of a job's tasks begins, or another job has begun it before."""
-
-    job: str
-
-
-@dataclass(frozen=True)
-class JobDone:
-    """A job's result is there: an outcome for each split of its last stage.
-
-    Attributes:
-        seconds: how long its tasks ran, added up.
-        read: how many rows its first stages read.
-        costs: what the stages cost, by the streams that they computed.
-        faults: what each stage left out, if any did.
-        stages: what all stages cost, in seconds, by their names without a time.
-    """
-
-    job: str
-    outcomes: tuple[Done, ...]
-    seconds: float
-    bad: tuple[BadRecords, ...]
-    printed: str = ""
-    read: int = 0
-    costs: Mapping[str, StageCost] = field(default_factory=dict)
-    faults: tuple[StageFaults, ...] = ()
-    stages: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class JobGivenUp:
-    """A job failed. ``lost``: it missed this block, and can be planned again without it."""
-
-    job: str
-    failure: Failure
-    lost: str | None = None
-    printed: str = ""
-
-
-@dataclass(frozen=True)
-class StageAdded:
-    """The tasks of a stage, which is done, have added to accumulators."""
-
-    stage: Stage
-    added: tuple[Mapping[str, Piece], ...]
-
-
-Command: TypeAlias = (
-    Launch | Kill | StageKept | StageAdded | Release | JobBegun | JobDone | JobGivenUp
-)
-
-
-# -- state -----------------------------------------------------------------------------------
-
 
 _Rank: TypeAlias = tuple[tuple[int, ...], int]
 
@@ -164,8 +60,9 @@ class _Job:
 class Scheduler:
     """Runs jobs' stages over a number of slots; jobs that need the same stage share it."""
 
-    def __init__(self, slots: int = 0) -> None:
-        self._slots = slots
+    def __init__(self, slots: int = 0, spares: int = 0) -> None:
+        self._slots, self._spares = slots, spares
+        self._speculation = Speculation()
         self._stages: dict[str, StageRun] = {}
         self._after: dict[str, list[str]] = {}  # the stages that wait for one
         self._ready: list[tuple[_Rank, str, str]] = []  # a heap; some are out of date
@@ -198,7 +95,9 @@ class Scheduler:
             case JobCancelled():
                 self._drop(event.job)
             case SlotsChanged():
-                self._slots = event.slots
+                self._slots, self._spares = event.slots, event.spares
+            case Elapsed():
+                self._run_late_again(event.seconds)
             case Done():
                 self._done(event)
             case Failed():
@@ -248,9 +147,15 @@ class Scheduler:
     def _done(self, event: Done) -> None:
         found = self._take(event.task)
         if found is None:
+            if event.block is not None:  # of a task that nobody waits for any more
+                self._commands.append(Release((event.block,)))
             return
-        state, index = found
+        state, index = found[0], found[1].index
+        for copy in state.at(index):
+            self._take(copy)
+            self._commands.append(Kill(copy))
         state.done[index] = event
+        self._speculation.finished(state, index, event)
         if state.complete and (failure := state.too_many_bad()):
             self._release(state)
             self._give_up(state.stage.id, failure, None)
@@ -300,21 +205,33 @@ class Scheduler:
 
     def _failed(self, event: Failed) -> None:
         found = self._take(event.task)
-        if found is not None:
-            self._give_up(found[0].stage.id, event.failure, event.lost, event.output)
+        if found is None:
+            return
+        state, attempt = found
+        if not (event.memory and self._runs_again(state, attempt.index, event.memory)):
+            self._give_up(state.stage.id, event.failure, event.lost, event.output)
 
     def _lost(self, event: Lost) -> None:
         found = self._take(event.task)
         if found is None:
             return
-        state, index = found
-        state.lost[index] = state.lost.get(index, 0) + 1
-        if state.lost[index] < MAX_LOST:
-            state.pending.appendleft(index)
-            self._offer(state.stage.id)
-            return
-        reason = f"{MAX_LOST} workers died while they ran one of its tasks ({event.reason})"
-        self._give_up(state.stage.id, Failure("WorkerDied", reason), None)
+        state, attempt = found
+        if not self._runs_again(state, attempt.index, event.memory):
+            failure = worker_died(attempt.task, state.lost[attempt.index], event.reason)
+            self._give_up(state.stage.id, failure, None)
+
+    def _runs_again(self, state: StageRun, index: int, memory: bool) -> bool:
+        """Have a task that was lost run again, unless a copy of it runs; return whether either
+        does: a task that has been lost too often does not."""
+        state.lost[index] += 1
+        state.short[index] += memory
+        if state.at(index):
+            return True
+        if state.lost[index] >= MAX_LOST:
+            return False
+        state.pending.appendleft(index)
+        self._offer(state.stage.id)
+        return True
 
     def _give_up(self, stage: str, failure: Failure, lost: str | None, printed: str = "") -> None:
         for name, job in list(self._jobs.items()):
@@ -322,8 +239,8 @@ class Scheduler:
                 self._commands.append(JobGivenUp(name, failure, lost, printed))
                 self._drop(name)
 
-    def _take(self, task: str) -> tuple[StageRun, int] | None:
-        """Return the stage and index of a running task, which runs no more."""
+    def _take(self, task: str) -> tuple[StageRun, Try] | None:
+        """Return the stage and the attempt of a running task, which runs no more."""
         stage = self._running.pop(task, None)
         if stage is None:
             return None
@@ -364,6 +281,19 @@ class Scheduler:
     def _free(self) -> int:
         return self._slots - len(self._running)
 
+    def _run_late_again(self, seconds: Mapping[str, float]) -> None:
+        """Start copies of tasks that are late, the latest first, on free slots and spare ones."""
+        self._launch()
+        known = [id for id in self._running if id in seconds]
+        for id in sorted(known, key=lambda id: -seconds[id]):
+            state = self._stages[self._running[id]]
+            late = state.running[id]
+            if self._free + self._spares <= 0 or not self._slots:
+                return
+            alone = state.at(late.index) == [id]
+            if alone and self._speculation.is_late(state, late, seconds[id]):
+                self._run(state, late.index, copied(late.task, self._launched + 1))
+
     def _start(self, state: StageRun, index: int, strict: bool) -> None:
         outputs = {
             id: [block for i in range(len(s.done)) if (block := s.done[i].block) is not None]
@@ -376,11 +306,14 @@ class Scheduler:
             failure = Failure("BlockLost", f"blocks of {missing} are computed again")
             self._give_up(state.stage.id, failure, "")
             return
+        self._run(state, index, task)
+
+    def _run(self, state: StageRun, index: int, task: Task) -> None:
         self._launched += 1
-        before, split = state.lost.get(index, 0), state.stage.splits[index]
+        before, split = state.lost[index] + len(state.at(index)), state.stage.splits[index]
         attempt = Attempt(state.number, split, self._launched, before, state.stage.time)
-        task = replace(task, attempt=attempt)
+        task = replace(task, attempt=attempt, pieces=PIECES ** state.short[index])
         self._begin(state.stage.id)
-        state.running[task.id] = index
+        state.running[task.id] = Try(index, task)
         self._running[task.id] = state.stage.id
         self._commands.append(Launch(task))

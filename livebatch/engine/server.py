@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from threading import Event as Flag
@@ -13,6 +14,7 @@ import msgspec
 from livebatch._version import __version__
 from livebatch.clock import Clock, SystemClock, Timer, deadline
 from livebatch.closures import codes, digests
+from livebatch.engine.checkpoints import Checkpoints, begin_in, go_on
 from livebatch.engine.child import GRACE, Child
 from livebatch.engine.config import Config
 from livebatch.engine.core import Engine
@@ -20,7 +22,7 @@ from livebatch.engine.driver_host import DriverHost
 from livebatch.engine.durable import DurableBlocks, state_dir
 from livebatch.engine.executors.local import LocalExecutor
 from livebatch.engine.limits import cpu_count, memory_limit
-from livebatch.engine.log import FileLog
+from livebatch.engine.log import MemoryLog
 from livebatch.engine.process import ProcessIdentity
 from livebatch.engine.receiving import ReceiverHost
 from livebatch.engine.runtime import (
@@ -30,10 +32,14 @@ from livebatch.engine.runtime import (
     make_place,
     runtime_dir,
     socket_address,
+    take_over,
 )
 from livebatch.engine.service import Service
+from livebatch.engine.settings import Settings
+from livebatch.engine.snapshot import Snapshot
+from livebatch.engine.store import Place
 from livebatch.errors import NameTaken
-from livebatch.interval import Millis
+from livebatch.filesystems import is_uri
 from livebatch.transport import Hub, Peer
 from livebatch.wire import AnyMessage, Hello, SendAgain, Stop, Welcome
 
@@ -60,28 +66,6 @@ CODE_BYTES = 64 << 20
 """So many bytes of them are."""
 
 
-class Settings(msgspec.Struct, frozen=True):
-    """What an engine process is told when it starts.
-
-    Attributes:
-        name: of the engine.
-        batch: the batch interval, in milliseconds.
-        workers: how many worker processes; 0: one for each CPU.
-        strict: fail a batch at the first record that a function raises on.
-        linger: seconds without a client after which it stops; None: never.
-        budget: bytes that blocks may take in memory; 0: a quarter of it.
-        backpressure: whether pull sources are limited while batches fall behind.
-    """
-
-    name: str
-    batch: Millis
-    workers: int = 0
-    strict: bool = False
-    linger: float | None = 600.0
-    budget: int = 0
-    backpressure: bool = True
-
-
 class Server:
     """An engine that others can reach.
 
@@ -101,13 +85,16 @@ class Server:
     ) -> None:
         self._frees_code, self._code_limit, self._code_bytes = frees_code, CODE_LIMIT, CODE_BYTES
         clean_stale()
-        if any(engine.name == settings.name for engine in list_engines()):
+        if any(_is_taken(settings, engine) for engine in list_engines()):
             raise NameTaken(
                 f"an engine named {settings.name} runs already: attach to it, or stop it"
             )
         self._settings = settings
-        budget = settings.budget or int(memory_limit() * BLOCKS_SHARE)
-        self._place = make_place(settings.name, budget)
+        self._checkpoints = _checkpoints_of(settings)
+        before = None if self._checkpoints is None else self._checkpoints.find()
+        if before is not None:
+            self._settings = settings = msgspec.structs.replace(settings, batch=before.batch)
+        self._place = _place_of(settings, before)
         router = socket_address(settings.name, "router")
         events = socket_address(settings.name, "events")
         workers = settings.workers or cpu_count()
@@ -115,34 +102,35 @@ class Server:
         self.hub = Hub(router, events)
         self.executor = LocalExecutor(self.hub, router, self._place, workers, memory)
         self._driver = DriverHost(self.hub, lambda: start_driver(router, events))
-        buffer, durable = int(budget * BUFFER_SHARE), state_dir(settings.name)
+        budget = self._place.budget
+        buffer, durable = int(budget * BUFFER_SHARE), _durable_dir(settings)
         self._durable = DurableBlocks(durable)
         self._receivers = ReceiverHost(
             self.hub, router, self._place, settings.batch, buffer, durable
         )
-        self.log_path = runtime_dir() / f"{settings.name}.batches"
-        self.log_path.unlink(missing_ok=True)
-        self._log = FileLog(self.log_path)
+        log = MemoryLog() if self._checkpoints is None else self._checkpoints.log
         self.engine = Engine(
             Config(
                 settings.batch,
                 settings.strict,
                 settings.name,
+                place=self._place.directory,
                 backpressure=settings.backpressure,
                 buffer=buffer,
             ),
             clock or SystemClock(),
             self.executor,
             self._driver,
-            self._log,
+            log,
             self.hub.publish,
             self._receivers,
         )
         self.engine.jobs.deleted = self._durable.delete
         self._receivers.tell(self.engine.received, self.engine.intake.changed)
-        self._service = Service(self.engine, self._stop)
+        self._service = Service(self.engine, self._stop, self._keep_checkpoints)
         self.hub.serve("client", self._heard)
         self._stopped = Flag()
+        self._ends = settings.supervisor is None
         self._stop_request = Stop()
         self._clients: set[ProcessIdentity] = set()
         self.connection = ConnectionFile(
@@ -154,6 +142,8 @@ class Server:
             shared_memory=self._place.directory,
             started=self.engine.clock.now(),
             version=__version__,
+            supervisor=settings.supervisor,
+            checkpoint=self._checkpoints.folder if self._checkpoints else "",
         )
 
     def run(self, ready: Callable[[], None]) -> None:
@@ -165,6 +155,9 @@ class Server:
         try:
             while not self.executor.ready:
                 self.engine.poll(0.1)
+            if self._checkpoints is not None:
+                skip = self._settings.missed == "skip"
+                go_on(self.engine, self._checkpoints, skip, self._durable.read)
             self.connection.write()
             ready()
             while not self._loop():
@@ -172,8 +165,19 @@ class Server:
                 self._drain()
                 self.engine.halt()
             self._drain()
+            self._ends = True
+        except SystemExit:
+            self._ends = True
+            raise
         finally:
             self._close()
+
+    def _keep_checkpoints(self, folder: str) -> None:
+        settings = msgspec.structs.replace(self._settings, checkpoint=folder)
+        made = _checkpoints_of(settings)
+        assert made is not None
+        self._checkpoints = begin_in(made, self.engine, self._checkpoints)
+        self._settings = settings
 
     def _loop(self) -> bool:
         """Run until told to stop; return whether that is the engine itself."""
@@ -181,6 +185,8 @@ class Server:
         while not self._stopped.is_set():
             self.engine.poll(self.engine.wait())
             self.engine.advance()
+            if self._checkpoints is not None:
+                self._checkpoints.keep_up(self.engine)
             self._receivers.keep_up()
             self._free_code()
             if look.due():
@@ -211,7 +217,7 @@ class Server:
             len(codes) <= self._code_limit and codes.nbytes <= self._code_bytes
         ):
             return
-        used = self.engine.code_in_use() | self._service.code_in_use()
+        used = self.engine.keeping.code_in_use() | self._service.code_in_use()
         codes.keep_only(used)
         self.hub.keep_code("worker", used)
         self.hub.keep_code("driver", used, "main")
@@ -243,16 +249,46 @@ class Server:
     def _close(self) -> None:
         self._receivers.close()
         self._driver.close()
+        if self._checkpoints is not None:
+            self._checkpoints.finish(self.engine)
+            self._checkpoints.take(self.engine)
+            self._checkpoints.finish(self.engine)
         self.executor.close()
-        self._log.close()
-        self._log.remove()
-        self._durable.remove()  # nobody goes on from here
         self.hub.close()
-        with suppress(OSError):
-            self.connection.remove()
-        self._place.remove()
+        if self._ends:  # otherwise another goes on with what there is
+            with suppress(OSError):
+                self.connection.remove()
+            self._place.remove()
+            if not self._settings.checkpoint:
+                self._durable.remove()
 
 
-def log_of(connection: ConnectionFile) -> Path:
-    """Return the path of an engine's log of batches."""
-    return runtime_dir() / f"{connection.name}.batches"
+def _is_taken(settings: Settings, engine: ConnectionFile) -> bool:
+    """Return whether an engine that runs has the name that a new one is to have, and is not the
+    one that this succeeds."""
+    same = settings.supervisor is not None and engine.supervisor == settings.supervisor
+    return engine.name == settings.name and not same
+
+
+def _place_of(settings: Settings, before: Snapshot | None) -> Place:
+    """Return where the blocks lie: where they did, if that is still there."""
+    budget = settings.budget or int(memory_limit() * BLOCKS_SHARE)
+    owner = settings.supervisor
+    found = None if before is None else take_over(before.place, budget, owner)
+    return found or make_place(settings.name, budget, owner)
+
+
+def _durable_dir(settings: Settings) -> Path:
+    """Return where blocks go that are to survive: to the checkpoints, where those lie here."""
+    if settings.checkpoint and not is_uri(settings.checkpoint):
+        return Path(settings.checkpoint, "received")
+    return state_dir(settings.name)
+
+
+def _checkpoints_of(settings: Settings) -> Checkpoints | None:
+    if not settings.checkpoint and settings.supervisor is None:
+        return None
+    folder = settings.checkpoint or str(runtime_dir() / f"{settings.name}.checkpoint")
+    pool = ThreadPoolExecutor(1, thread_name_prefix="livebatch-checkpoints")
+    durable = bool(settings.checkpoint)
+    return Checkpoints(folder, settings.every, durable, pool.submit)

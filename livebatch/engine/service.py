@@ -8,26 +8,26 @@ from functools import partial
 from typing import Any
 
 from livebatch.closures import digests
+from livebatch.engine import changes
 from livebatch.engine.core import AD_HOC, Engine
 from livebatch.engine.jobs import Job
-from livebatch.engine.progress import blocks_of
-from livebatch.engine.report import task_runs
+from livebatch.engine.report import streams_of, task_runs
 from livebatch.engine.run import Run
 from livebatch.errors import LivebatchError, NotRunning
 from livebatch.events import Batches, EngineStatus, Message, TaskRuns
 from livebatch.failure import Failure
-from livebatch.rdd import RDD, Lineage, ancestors, from_lineage, operations, to_lineage
-from livebatch.rdd.operation import Stored, Unioned
-from livebatch.shared import (
-    AddToAccumulator,
-    AskAccumulator,
-    AskBroadcast,
-    BroadcastValue,
-    DropBroadcast,
-    Remember,
-    SetAccumulator,
-    SetBroadcast,
+from livebatch.filesystems import reason
+from livebatch.rdd import (
+    RDD,
+    Lineage,
+    ancestors,
+    blocks_of,
+    from_lineage,
+    operations,
+    to_lineage,
 )
+from livebatch.rdd.operation import Stored, Unioned
+from livebatch.shared import AskAccumulator, AskBroadcast, BroadcastValue
 from livebatch.wire import (
     Answers,
     AskProgress,
@@ -35,18 +35,14 @@ from livebatch.wire import (
     AskTasks,
     BeginRun,
     CancelJob,
-    Define,
-    Discard,
     EndRun,
     Explain,
+    KeepCheckpoints,
     KeepRDD,
     Kept,
-    Offer,
     Ok,
-    Pause,
     Refused,
     Release,
-    Remove,
     Resize,
     RunJob,
     RunNext,
@@ -65,10 +61,13 @@ class Service:
 
     Args:
         stop: called with the request to.
+        checkpoint: has checkpoints kept in a folder.
     """
 
-    def __init__(self, engine: Engine, stop: Callable[[Stop], None]) -> None:
-        self._engine, self._stop = engine, stop
+    def __init__(
+        self, engine: Engine, stop: Callable[[Stop], None], checkpoint: Callable[[str], None]
+    ) -> None:
+        self._engine, self._stop, self._checkpoint = engine, stop, checkpoint
         self._persisted = engine.jobs.persisted
         self._runs: dict[str, Run] = {}
 
@@ -78,27 +77,24 @@ class Service:
             answer = self._answer(request, reply)
         except LivebatchError as error:
             answer = Refused(type(error).__name__, str(error))
+        except OSError as error:
+            said = f"nothing was done, for it could not be logged: {reason(error)}"
+            answer = Refused("EngineError", said)
         if answer is not None:
             reply(answer)
 
     def _answer(self, request: Message, reply: Reply) -> Message | None:
         engine = self._engine
+        if isinstance(request, changes.CHANGES):
+            changes.make(engine, request, self._rdd)
+            return Ok()
         match request:
-            case Define():
-                engine.define(request.nodes, request.outputs)
-            case Remove():
-                engine.remove(request.name)
-            case Discard():
-                engine.discard(request.output)
             case Start():
                 engine.start()
             case Stop():
                 self._stop(request)
-            case Offer():
-                rdds = [self._rdd(lineage) for lineage in request.rdds]
-                engine.allocator.offered(request.stream, rdds)
-            case Pause():
-                engine.pause(request.name, request.paused)
+            case KeepCheckpoints():
+                self._checkpoint(request.folder)
             case Explain():
                 return engine.explain(request.name)
             case Resize():
@@ -134,27 +130,10 @@ class Service:
             case EndRun():
                 if run := self._runs.pop(request.run, None):
                     run.end()
-            case _:
-                return self._answer_about_shared(request)
-        return Ok()
-
-    def _answer_about_shared(self, request: Message) -> Message:
-        engine = self._engine
-        match request:
-            case SetBroadcast():
-                engine.broadcasts.set(request, engine.now)
-            case DropBroadcast():
-                engine.broadcasts.drop(request.id, request.destroy)
             case AskBroadcast():
                 return BroadcastValue(engine.broadcasts.newest.get(request.id))
-            case SetAccumulator():
-                engine.jobs.accumulators.set(request)
-            case AddToAccumulator():
-                engine.jobs.accumulators.add(request.id, request.piece)
             case AskAccumulator():
                 return Ok(engine.jobs.accumulators.pieces(request.id))
-            case Remember():
-                engine.graph.remember(request.duration)
             case _:
                 return Refused("EngineError", f"{type(request).__name__} is not a request")
         return Ok()
@@ -230,12 +209,14 @@ class Service:
             running=engine.tick is not None,
             now=engine.clock.now(),
             workers=(workers := engine.executor.pids()),
-            streams=engine.streams(),
+            streams=streams_of(engine),
             stored=engine.executor.store.used(),
             pending=engine.jobs.pending,
             pid=os.getpid(),
             name=engine.config.name,
             worked=tuple(map(engine.executor.timesheet.worked, workers)),
+            trouble="; ".join(filter(None, (engine.trouble, engine.executor.trouble))),
+            checkpoints=engine.checkpoints() if engine.checkpoints else None,
         )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from livebatch.engine.costs import cost_of
 from livebatch.engine.dag import Stage
 from livebatch.events import BadRecords, StageCost
 from livebatch.failure import Failure
-from livebatch.tasks import Done
+from livebatch.tasks import Done, Task
 
 MAX_BAD = 0.01
 """A stage fails if functions raise on more than this share of its records."""
@@ -30,18 +30,44 @@ class StageFaults:
     bad: tuple[BadRecords, ...]
 
 
+@dataclass(frozen=True)
+class Try:
+    """A task that runs, for the split with an index."""
+
+    index: int
+    task: Task
+
+    @property
+    def rows(self) -> int:
+        """How many rows its blocks hold, about."""
+        return sum(block.rows for step in self.task.steps for block in step.blocks)
+
+
 @dataclass
 class StageRun:
-    """A stage that is under way, or done and still needed."""
+    """A stage that is under way, or done and still needed.
+
+    Attributes:
+        waits: for these stages.
+        pending: the indices of splits for which no task runs and none is done.
+        running: the tasks that run; for one split, two at most.
+        lost: how many tasks have been lost, by the index of their split.
+        short: how many of them have lacked memory.
+    """
 
     stage: Stage
     waits: set[str]
     pending: deque[int]
     done: dict[int, Done] = field(default_factory=dict)
-    running: dict[str, int] = field(default_factory=dict)
-    lost: dict[int, int] = field(default_factory=dict)
+    running: dict[str, Try] = field(default_factory=dict)
+    lost: Counter[int] = field(default_factory=Counter)
+    short: Counter[int] = field(default_factory=Counter)
     streams: frozenset[str] = frozenset()
     number: int = 0
+
+    def at(self, index: int) -> list[str]:
+        """Return the tasks that run for a split."""
+        return [task for task, attempt in self.running.items() if attempt.index == index]
 
     @property
     def complete(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from functools import partial
 from itertools import chain, compress, count
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from livebatch import scratch
 from livebatch.accumulator import adding, packed
 from livebatch.block import (
     BlockRef,
@@ -25,12 +26,14 @@ from livebatch.block import (
 )
 from livebatch.clock import stopwatch
 from livebatch.closures import Builtin, load
+from livebatch.engine.pieces import cut, is_chain
 from livebatch.errors import BlockLost
 from livebatch.events import BadRecords
 from livebatch.failure import Failure, describe
 from livebatch.rdd.layers import Layer
 from livebatch.rdd.operation import (
     AnyOperation,
+    Coalesced,
     Data,
     Exchanged,
     Filtered,
@@ -42,6 +45,7 @@ from livebatch.rdd.operation import (
     Rows,
     Shuffled,
     Tabled,
+    Unioned,
 )
 from livebatch.scratch import dumps, gathered
 from livebatch.taskcontext import running
@@ -65,6 +69,8 @@ def run_task(task: Task, store: BlockStore) -> Done | Failed:
     except BlockLost as error:
         return Failed(task.id, describe(error), error.block_id)
     except (Exception, SystemExit) as error:
+        if _lacks_memory(error):
+            return Failed(task.id, _over_limit(error), memory=True)
         return Failed(task.id, describe(error))
     rows = sum(given() for given in read) + sum(
         block.rows for step in task.steps for block in step.blocks
@@ -75,20 +81,33 @@ def run_task(task: Task, store: BlockStore) -> Done | Failed:
 def _carry_out(task: Task, store: BlockStore, read: list[Callable[[], int]]) -> Done:
     try:
         with adding() as added:
-            done = _finish(task, _rows(task.steps, store, None, read), store)
+            done = _finish(task, _results(task, store, None, read), store)
         bad = None
     except BlockLost:
         raise
-    except (Exception, SystemExit):
+    except (Exception, SystemExit) as error:
         if task.strict or not any(map(_is_by_record, task.steps)):
+            raise
+        if _lacks_memory(error) and task.pieces == 1:  # whoever has it: another worker tries first
             raise
         guard = Guard()
         read.clear()
         with adding() as added:
-            done = _finish(task, _rows(task.steps, store, guard, read), store)
+            done = _finish(task, _results(task, store, guard, read), store)
         bad = guard.found()
     pieces = {id: packed(value) for id, value in added.items()}
     return msgspec.structs.replace(done, bad=bad, added=pieces)
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
+
+
+def _over_limit(error: BaseException) -> Failure:
+    failure, limit = describe(error), scratch.memory.limit
+    said = failure.message or "there is no memory left"
+    rule = f" (a worker has a memory limit of {limit / 2**20:.0f} MiB)" if limit else ""
+    return msgspec.structs.replace(failure, message=f"{said}{rule}")
 
 
 def _finish(task: Task, rows: Any, store: BlockStore) -> Done:
@@ -117,6 +136,28 @@ def _divided(task: Task, shuffle: Shuffled | Exchanged, rows: Data) -> Encoded:
     rest = gathered(combined, lambda some: pickled.add(shuffle.divide(split, some)))
     pickled.add(shuffle.divide(split, rest))
     return pickled.encoded()
+
+
+def _results(
+    task: Task, store: BlockStore, guard: Guard | None, read: list[Callable[[], int]]
+) -> Any:
+    """Return the rows of the last step, which come piece by piece where that was asked for."""
+    first, *others = task.steps
+    if task.pieces == 1 or not is_chain(task.steps) or not all(map(_goes_by_piece, others)):
+        return _rows(task.steps, store, guard, read)
+    source = _rows((first,), store, guard, read)
+    if not others or isinstance(source, Layer):
+        return source
+    pieces = (_through(others, piece, guard) for piece in cut(source, task.pieces))
+    if isinstance(others[-1].operation, Tabled):
+        return Tables(chain.from_iterable(piece.tables for piece in pieces))
+    return chain.from_iterable(map(_one_by_one, pieces))
+
+
+def _through(steps: Sequence[Step], rows: Any, guard: Guard | None) -> Any:
+    for step in steps:
+        rows = _compute(step, [rows], guard)
+    return rows
 
 
 def _rows(
@@ -189,6 +230,11 @@ def _is_by_record(step: Step) -> bool:
         function = operation.function
         return isinstance(function, Builtin) and function.name in _BY_RECORD
     return isinstance(operation, (Mapped, Filtered, FlatMapped))
+
+
+def _goes_by_piece(step: Step) -> bool:
+    """Return whether an operation gives of rows cut into pieces what it gives of them at once."""
+    return isinstance(step.operation, (Unioned, Coalesced)) or _is_by_record(step)
 
 
 class Guard:

@@ -41,6 +41,8 @@ class Timesheet:
         Ran(worker=7, task='a', ago=3.0, seconds=1.0)
         >>> sheet.since(1)
         (1, [Ran(worker=7, task='b', ago=2.0, seconds=None)])
+        >>> sheet.running()
+        {'b': 3.0}
     """
 
     def __init__(self, now: Callable[[], float] = stopwatch) -> None:
@@ -70,6 +72,11 @@ class Timesheet:
         """Take note that a worker is gone."""
         self.end(worker)
         self._worked.pop(worker, None)
+
+    def running(self) -> dict[str, float]:
+        """Return for how many seconds each task that runs has run."""
+        now = self._now()
+        return {task: now - begun for task, begun in self._begun.values()}
 
     def worked(self, worker: int) -> float:
         """Return for how many seconds a worker has been at work."""

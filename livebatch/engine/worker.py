@@ -10,6 +10,7 @@ from contextlib import suppress
 from types import FrameType
 
 import msgspec
+import pyarrow as pa
 
 from livebatch import scratch
 from livebatch.closures import codes
@@ -79,6 +80,7 @@ def _limit_memory(nbytes: int, place: Place) -> None:
     a MemoryError, which has a traceback, instead of the system killing some process. Blocks that
     are mapped do not count."""
     scratch.memory = scratch.Memory(nbytes, own_memory, give_back, place.disk)
+    pa.set_memory_pool(pa.system_memory_pool())  # others take a GiB to begin with, or crash
     with suppress(ValueError, OSError):  # macOS takes no such limit
         resource.setrlimit(resource.RLIMIT_DATA, (nbytes, nbytes))
 

@@ -68,6 +68,14 @@ class ChosenWindow(Frame):
             stream = stream.parents[0]
         return covering(stream, StatesLevel, time - self.slide, time)
 
+    def memory(self) -> dict[str, Any]:
+        return {**super().memory(), "choice": vars(self.choice), "spent": self.spent}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        super().recall(memory)
+        vars(self.choice).update(memory["choice"])
+        self.spent = memory["spent"]
+
     def took(self, time: Millis, costs: Mapping[str, float], stages: Mapping[str, float]) -> None:
         """Take note of what a batch has cost: itself, and its share of its inputs."""
         self.spent.update(stages)

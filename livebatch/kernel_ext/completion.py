@@ -29,8 +29,9 @@ from livebatch.kernel_ext.options import Options
 from livebatch.kernel_ext.query_magic import query_options
 from livebatch.kernel_ext.watch import watch_options
 from livebatch.session import StreamingContext
-from livebatch.sql import query
+from livebatch.sql import columns
 
+_SQL = re.compile(r"%%query\b|%%stream\b.*\s--sql\b")
 _LINE = re.compile(r"\s*(%%?\w+) (.*)", re.DOTALL)
 
 
@@ -53,9 +54,10 @@ class Matcher:
         if magic := _LINE.fullmatch(context.text_until_cursor):
             *words, typed = magic[2].split(" ")
             return _fitting(typed, self._on_magic_line(magic[1], words, typed), "param")
-        if context.full_text.startswith("%%query"):
+        if _SQL.match(context.full_text):
             typed = context.token
-            return _fitting(typed, self._in_sql(context.full_text) if typed else (), "stream")
+            found = self._in_sql(context.full_text) if typed else ()
+            return _fitting(typed, found, "stream") | {"suppress": True}
         return self._in_code(context)
 
     def _on_magic_line(self, magic: str, words: list[str], typed: str) -> Iterable[str]:
@@ -87,8 +89,8 @@ class Matcher:
             yield name
             if name in words:
                 with suppress(LivebatchError):
-                    described = query(f'DESCRIBE FROM "{name}"', batches=1, context=ssc).to_arrow()
-                    yield from described.column("column_name").to_pylist()
+                    found = columns(name, ssc)
+                    yield from found if text.startswith("%%query") else found[1:]
 
     def _in_code(self, context: CompletionContext) -> SimpleMatcherResult:
         lines = context.full_text.split("\n")[: context.cursor_line]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from livebatch.engine.runtime import ConnectionFile
-from livebatch.events import EngineStatus
+from livebatch.events import CheckpointStatus, EngineStatus
 from livebatch.interval import format_millis, to_datetime
 from livebatch.kernel_ext.status import counted, nbytes
 
@@ -69,9 +69,27 @@ def engine_table(status: EngineStatus) -> Grid:
         ("streams", ", ".join(sorted(s.name for s in status.streams)) or "none yet"),
         ("stored", nbytes(status.stored)),
     ]
+    if (kept := status.checkpoints) is not None:
+        rows += checkpoint_rows(kept)
+    if status.trouble:
+        rows.append(("trouble", status.trouble))
     if status.pending:
         rows.append(("at work on", counted(status.pending, "job")))
     return Grid((), rows)
+
+
+def checkpoint_rows(status: CheckpointStatus) -> list[tuple[str, str]]:
+    """Return how checkpoints are doing, as rows of a table."""
+    taken = "none yet" if status.taken is None else f"of {to_datetime(status.taken):%H:%M:%S}"
+    rows = [("checkpoint", f"{status.trouble or taken} (in {status.folder})")]
+    if (found := status.recovery) is not None:
+        missed = f"{counted(found.missed, 'batch', 'batches')} missed"
+        what = f"{missed}, {'left out' if found.skipped else 'then made'}"
+        again = counted(found.again, "batch", "batches")
+        rows.append(
+            ("recovered", f"{to_datetime(found.at):%Y-%m-%d %H:%M:%S}; {again} made again; {what}")
+        )
+    return rows
 
 
 def engines_table(

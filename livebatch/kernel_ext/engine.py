@@ -49,6 +49,8 @@ class NotebookEngine:
         workers: int | None = None,
         on_error: str = "skip",
         linger: Millis | float | None = None,
+        checkpoint: str | None = None,
+        missed: str = "run",
     ) -> str:
         """Start an engine, call its context ``ssc``, and return a line that says so.
 
@@ -58,6 +60,9 @@ class NotebookEngine:
             on_error: see `StreamingContext`.
             linger: milliseconds that it goes on when all notebooks are gone; infinity: until it
                 is stopped; 10 minutes if not told.
+            checkpoint: a folder from which it goes on if there is one, even after the machine was
+                started anew.
+            missed: see `StreamingContext`.
 
         Raises:
             EngineError: one runs that is not like that.
@@ -71,7 +76,10 @@ class NotebookEngine:
         others = [engine.name for engine in list_engines()]
         batch = batch or BATCH
         alone = (LINGER if linger is None else linger) / 1000
-        ssc = StreamingContext(batch / 1000, workers=workers, on_error=on_error, linger=alone)
+        ssc = StreamingContext(
+            batch / 1000, workers=workers, on_error=on_error, linger=alone,
+            checkpoint=checkpoint, missed=missed, supervised=True,
+        )  # fmt: skip
         self._take(ssc)
         hint = f"\n(others run too: {', '.join(others)}; %engine attach NAME)" if others else ""
         return f"engine started: {_what(ssc.status())}; its context is {NAME}{hint}"

@@ -53,6 +53,15 @@ def engine_options() -> Options:
     )
     alone.add_argument("--detach", action="store_true", help="have it go on until it is stopped")
     start.add_argument(
+        "--checkpoint", metavar="FOLDER", help="go on from there, and keep checkpoints there"
+    )
+    start.add_argument(
+        "--missed",
+        choices=("run", "skip"),
+        default="run",
+        help="batches whose time passed while the engine was down (run)",
+    )
+    start.add_argument(
         "--on-error",
         choices=("skip", "raise"),
         default="skip",

@@ -82,6 +82,11 @@ class LiveStream:
         if batch.printed:
             self._write(batch.printed.removesuffix("\n"))
 
+    @property
+    def newest(self) -> Millis:
+        """The time of the newest batch that it knows of; 0 if there is none."""
+        return self._newest.time if self._newest else 0
+
     def failed(self, event: BatchFailed) -> None:
         """Take note of a failed batch."""
         if self._begun is not None and event.time < self._begun:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -38,9 +37,7 @@ class StreamMagics(Magics):
             options = engine_options().read(line)
             match options.action:
                 case "start":
-                    linger = math.inf if options.detach else options.linger
-                    start = self.notebook.start
-                    print(start(options.batch, options.workers, options.on_error, linger))
+                    print(self.streams.start(options))
                 case "list":
                     return self.notebook.engines()
                 case "monitor":

@@ -16,6 +16,7 @@ from livebatch.events import (
     BatchFailed,
     BatchSettled,
     Event,
+    Restarted,
     SourceChanged,
     SourceState,
     StreamPaused,
@@ -119,6 +120,8 @@ class Pump:
             case BatchSettled():
                 for live in list(self._live.values()):
                     live.settled(event.batch)
+            case Restarted():
+                self._catch_up()
             case BatchFailed():
                 for live in self._of(event.name):
                     live.failed(event)
@@ -130,6 +133,16 @@ class Pump:
             case StreamRemoved():
                 for live in self._of(event.name):
                     live.ended("stopped")
+
+    def _catch_up(self) -> None:
+        """Take what has settled while nothing was heard."""
+        for live in list(self._live.values()):
+            name = live.stream.name
+            if name is not None:
+                kept = self._ssc.connection.request(Settled(name, live.newest, limit=KEPT))
+                assert isinstance(kept, Batches)
+                for batch in kept.batches:
+                    live.settled(batch)
 
     def _of(self, name: str | None) -> list[LiveStream]:
         """Return what follows the stream of a name."""

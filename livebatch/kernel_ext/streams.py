@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import math
 import os
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,25 @@ class Streams:
         names[name] = stream
         self._show(stream, name, pane, kind, window)
 
+    def start(self, options: Namespace) -> str:
+        """Start an engine as the options of ``%engine start`` say; bind and show the streams that
+        its checkpoint has, and say so.
+
+        Raises:
+            NameTaken: the notebook uses the name of a stream for something else.
+            EngineError: see `NotebookEngine.start`.
+        """
+        said = self._engine.start(
+            options.batch,
+            options.workers,
+            options.on_error,
+            math.inf if options.detach else options.linger,
+            options.checkpoint,
+            options.missed,
+        )
+        taken_up = self._take_up(self._engine.running()) if options.checkpoint else ""
+        return f"{said}; {taken_up}" if taken_up else said
+
     def attach(self, engine: str | None) -> str:
         """Take up an engine that runs: bind and show its streams, and say so.
 
@@ -89,7 +110,10 @@ class Streams:
             NameTaken: the notebook uses the name of a stream for something else.
             EngineError: see `NotebookEngine.attach`.
         """
-        ssc = self._engine.attach(engine)
+        return f"attached; {self._take_up(self._engine.attach(engine)) or 'streams: none'}"
+
+    def _take_up(self, ssc: StreamingContext) -> str:
+        """Bind and show the streams that an engine has; say which."""
         streams = ssc.status().streams
         for found in streams:
             check_free(found.name, self._shell.user_ns)
@@ -97,7 +121,7 @@ class Streams:
             stream = self._shell.user_ns[found.name] = ssc.streams[found.name]
             window = float(found.notes.get(_WINDOW, 60))
             self._show(stream, found.name, Pane(), found.notes.get(_SHOW, "auto"), window)
-        return f"attached; streams: {', '.join(found.name for found in streams) or 'none'}"
+        return f"streams: {', '.join(found.name for found in streams)}" if streams else ""
 
     def table(self) -> StreamTable:
         """Return how all streams are doing: a table that moves while it is displayed.

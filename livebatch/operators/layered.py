@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import count, takewhile
+from itertools import takewhile
+from secrets import token_hex
 from typing import Any
 
 from livebatch.block import BlockRef
 from livebatch.closures import Function, builtin
+from livebatch.errors import BlockLost
 from livebatch.interval import Millis
 from livebatch.rdd import RDD
 from livebatch.rdd.layers import merge_layers
@@ -130,7 +132,7 @@ class Stack:
         whole = sources[0] is self.live[0]
         layers = [placed.rdd for placed in reversed(sources)]
         merged: RDD[Any] = RDD(Layered(builtin(merge_layers, whole)), layers).persist()
-        merged.id = f"{layers[0].id.partition('@')[0]}@{sources[-1].end}-{next(_numbers)}"
+        merged.id = f"{layers[0].id.partition('@')[0]}@{sources[-1].end}-{token_hex(4)}"
         return merged
 
     def give_up(self, time: Millis) -> None:
@@ -159,13 +161,47 @@ class Stack:
                 placed.rdd.cut()
                 placed.sources = ()
 
+    def memory(self) -> dict[str, Any]:
+        """Return all layers as plain values, for `recall`."""
+        together = [*self.live, *self.retired]
+        places = {id(placed): i for i, placed in enumerate(together)}
+
+        def kept(placed: Placed) -> dict[str, Any]:
+            sources = () if placed.blocks else placed.sources
+            return {
+                "rdd": placed.rdd,
+                "end": placed.end,
+                "since": placed.since,
+                "until": placed.until,
+                "sources": [places[id(source)] for source in sources],
+            }
+
+        return {"layers": [kept(placed) for placed in together], "failed": sorted(self._failed)}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Have the layers that there were; one whose RDD is gone is left out if it is of the past.
+
+        Raises:
+            BlockLost: one that the next batch builds on is gone.
+        """
+        placed = [
+            Placed(kept["rdd"], kept["end"], kept["since"], kept["until"])
+            if "rdd" in kept
+            else None
+            for kept in memory["layers"]
+        ]
+        self._failed = set(memory["failed"])
+        for one, kept in zip(placed, memory["layers"], strict=True):
+            if one is None and kept["until"] is None:
+                raise BlockLost(f"the layer up to {kept['end']}")
+            if one is not None:
+                one.sources = [s for i in kept["sources"] if (s := placed[i]) is not None]
+                (self.live if one.until is None else self.retired).append(one)
+
     def rdds(self) -> list[RDD[Any]]:
         """Return all layers."""
         merging = [] if self._merging is None else [self._merging[0]]
         return [placed.rdd for placed in (*self.live, *self.retired)] + merging + self.gone
-
-
-_numbers = count(1)
 
 
 def worth_merging(sizes: Sequence[int]) -> int:
@@ -244,6 +280,17 @@ class LayeredState(DStream[Any]):
 
     def upkeep(self) -> RDD[Any] | None:
         return self.stack.merge_stored()
+
+    def memory(self) -> dict[str, Any]:
+        return {**super().memory(), "kept": self.kept, "stack": self.stack.memory()}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        super().recall(memory)
+        self.kept = memory["kept"]
+        self.stack.recall(memory["stack"])
+
+    def needed_after(self, time: Millis) -> list[RDD[Any]]:
+        return [*super().needed_after(time), *(placed.rdd for placed in self.stack.live)]
 
     def keep_states_for(self, duration: Millis) -> None:
         self.kept = max(self.kept, duration)

@@ -27,6 +27,10 @@ def foreach_rdd(self: Stream, func: Callable[..., None], on: str = "engine") -> 
             in order, so that the function can touch this notebook's variables; it holds no
             batch up.
 
+    An engine that goes on after it has died may call the function again with a batch: what it
+    writes should have the batch time as its key, so that the second time replaces the first.
+    ``to_parquet``, ``to_sql`` and their like see to that by themselves.
+
     Example:
         >>> from livebatch.testing import ManualContext
         >>> with ManualContext() as ssc:

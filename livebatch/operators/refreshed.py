@@ -52,6 +52,16 @@ class Versions(DStream[Any]):
         version = self.versions[newest]
         return version.parents if version.parents else (version,)
 
+    def memory(self) -> dict[str, Any]:
+        return {**super().memory(), "versions": dict(self.versions)}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        super().recall(memory)
+        self.versions = memory["versions"]
+
+    def needed_after(self, time: Millis) -> list[RDD[Any]]:
+        return [*super().needed_after(time), *self.versions.values()]
+
     def held(self) -> list[RDD[Any]]:
         return [*super().held(), *self.versions.values()]
 

@@ -115,6 +115,10 @@ class Dataset(Generic[T]):
         self._origin = None if cut else (self.operation, self.parents)
         self.become(Stored(tuple((block,) for block in blocks), self.partitioner))
 
+    def remember_origin(self, operation: AnyOperation, parents: Sequence[RDD[Any]]) -> None:
+        """Take note of how it was computed, where it is stored: what `restore` brings back."""
+        self._origin = operation, tuple(parents)
+
     def cut(self) -> None:
         """Forget how it was computed, where it is stored."""
         if isinstance(self.operation, Stored):

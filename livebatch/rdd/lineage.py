@@ -7,9 +7,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from livebatch.block import BlockRef
 from livebatch.rdd.base import JobRunner
 from livebatch.rdd.dataset import RDD
-from livebatch.rdd.operation import AnyOperation
+from livebatch.rdd.operation import AnyOperation, Stored
 
 
 class RDDRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -52,6 +53,13 @@ def operations(rdds: Iterable[RDD[Any]]) -> list[AnyOperation]:
             found.append(operation)
             stack.extend(parents)
     return found
+
+
+def blocks_of(rdd: RDD[Any]) -> list[BlockRef]:
+    """Return the blocks that an RDD lies in; none if it does not lie in any."""
+    if not isinstance(rdd.operation, Stored):
+        return []
+    return [block for split in rdd.operation.blocks for block in split]
 
 
 def record(rdd: RDD[Any]) -> RDDRecord:

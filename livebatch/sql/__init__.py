@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from livebatch.sql.adhoc import query
+from livebatch.sql.adhoc import columns, query
 from livebatch.sql.result import Result
 
-__all__ = ["Result", "query"]
+__all__ = ["Result", "columns", "query"]

@@ -77,6 +77,18 @@ def query(
     return Result(table, origins, stopwatch() - begun)
 
 
+def columns(name: str, context: Context) -> list[str]:
+    """Return the columns that a query of a stream's newest batch sees, ``batch_time`` first.
+
+    Raises:
+        QueryError: there is no such stream.
+        NotRunning: no batch of it has settled yet.
+        BlockLost: its batch was forgotten in this moment.
+    """
+    streams = Streams(Span(limit=1), context.connection)
+    return list(streams.find(name).schema.names)
+
+
 def _carry_out(sql: str, span: Span, connection: Connection) -> tuple[pa.Table, list[Origin]]:
     streams = Streams(span, connection)
     with Database(streams.find) as database:

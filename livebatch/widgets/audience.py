@@ -11,7 +11,7 @@ from typing import Any
 from livebatch.clock import stopwatch
 
 IN_FLIGHT = 8
-"""Messages that a page may be behind; it acknowledges every fourth."""
+"""Messages that a page may be behind; it acknowledges five times a second."""
 
 SILENCE = 5.0
 """Seconds after which a page that does not say anything is gone; one that is there speaks more

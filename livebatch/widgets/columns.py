@@ -96,7 +96,8 @@ def choose(schema: pa.Schema) -> str:
 
 def floats(column: pa.ChunkedArray) -> Floats:
     """Numbers of any Arrow type as float64; null becomes NaN."""
-    return column.cast(pa.float64(), safe=False).to_numpy()
+    plain = column if pt.is_float64(column.type) else column.cast(pa.float64(), safe=False)
+    return plain.to_numpy()
 
 
 def epoch_ms(column: pa.ChunkedArray) -> Floats:
@@ -131,8 +132,9 @@ def listing(schema: pa.Schema) -> str:
 
 def codes(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], list[str]]:
     """A text column as (position of each row's name, the distinct names); null is ``∅``."""
-    plain = pc.fill_null(column.cast(pa.large_string()), "∅")
-    encoded = plain.combine_chunks().dictionary_encode()
+    whole = column.combine_chunks()
+    plain = whole if pt.is_string(whole.type) else whole.cast(pa.large_string())
+    encoded = (pc.fill_null(plain, "∅") if plain.null_count else plain).dictionary_encode()
     return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import traceback
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import datetime
-from threading import Event, Lock
+from threading import Lock
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -40,15 +40,20 @@ class Feed:
         name: the stream's name.
         kind: a kind of view, or ``auto`` to choose by the first table that has rows.
         window: seconds of the past that the picture keeps.
+        changed: called by any thread when there may be a message to take.
 
     Raises:
         ValueError: if there is no such kind.
     """
 
-    def __init__(self, name: str, kind: str = "auto", window: float = 60.0) -> None:
-        self._name, self._kind = name, kind
-        self.changed = Event()
-        self.changed.set()
+    def __init__(
+        self,
+        name: str,
+        kind: str = "auto",
+        window: float = 60.0,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._name, self._kind, self._changed = name, kind, changed
         self._lock = Lock()
         self._pending: deque[Batch] = deque(maxlen=PENDING)
         self._note: dict[str, Any] = {
@@ -75,7 +80,7 @@ class Feed:
         """Add the batch of ``time`` (zone-aware)."""
         with self._lock:
             self._pending.append((time, table))
-        self.changed.set()
+        self._changed()
 
     def status(self, text: str, level: Level = "ok", figures: Figures | None = None) -> None:
         """Set the line under the picture: a text, and the figures of the batch it speaks of."""
@@ -109,7 +114,7 @@ class Feed:
         """Have the next message say everything: a browser has opened, or missed something."""
         with self._lock:
             self._wanted = self._greeted = True
-        self.changed.set()
+        self._changed()
 
     def last(self) -> Preview | None:
         """The first rows of the newest batch."""
@@ -157,6 +162,10 @@ class Feed:
         key = wanted or ((unheard or not self._greeted) and self._seq % UNHEARD == 0)
         return self._message(key, note, news)
 
+    def still(self) -> str:
+        """The picture as HTML that needs no script."""
+        return "" if self._chart is None else self._chart.still()
+
     def rows(self) -> pa.Table | None:
         """What the picture shows, if that is known."""
         if self._frozen is not None:
@@ -169,7 +178,9 @@ class Feed:
                 if self._note[what] != value:
                     self._note[what] = value
                     self._news.add(what)
-        self.changed.set()
+            news = bool(self._news)
+        if news:
+            self._changed()
 
     def _message(self, key: bool, note: dict[str, Any], news: set[str]) -> Message:
         message: dict[str, Any] = {"seq": self._seq, "key": key}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-
-import numpy as np
+from itertools import islice
+from operator import sub
+from statistics import median
 
 REMEMBERED = 64
 
@@ -30,6 +31,5 @@ class Pace:
     @property
     def usual(self) -> float:
         """The median time between batches in milliseconds; 0 as long as it is not known."""
-        steps = np.diff(self._times)
-        steps = steps[steps > 0]
-        return float(np.median(steps)) if len(steps) else 0.0
+        steps = [step for step in map(sub, islice(self._times, 1, None), self._times) if step > 0]
+        return median(steps) if steps else 0.0

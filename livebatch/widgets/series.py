@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -63,24 +62,30 @@ def series(
     end = now if clock is None else float(np.nanmax(x, initial=-np.inf))
     if keys := texts(schema):
         y = floats(table.column(amounts[0]))
-        groups = [(key, rows, y) for key, rows in _by_key(table.column(keys[0]), y, tracked, most)]
+        lines = _by_key(table.column(keys[0]), x, y, tracked, most)
     else:
-        rows = np.arange(table.num_rows)
-        groups = [(_title(schema, i, name), rows, floats(table.column(i))) for i in amounts[:most]]
-    share = max(POINTS // max(len(groups), 1), 4)
-    return {key: _points(x[rows], y[rows], share) for key, rows, y in groups}, end
+        columns = ((i, floats(table.column(i))) for i in amounts[:most])
+        lines = {_title(schema, i, name): _drawable(x, y) for i, y in columns}
+    share = max(POINTS // max(len(lines), 1), 4)
+    return {key: thin(x, y, share) for key, (x, y) in lines.items()}, end
 
 
 def _by_key(
-    column: pa.ChunkedArray, y: Floats, tracked: set[str], most: int
-) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
-    """The rows of each key that is tracked or among the largest."""
+    column: pa.ChunkedArray, x: Floats, y: Floats, tracked: set[str], most: int
+) -> dict[str, tuple[Floats, Floats]]:
+    """The points of each key that is tracked or among the largest."""
     code, labels = codes(column)
-    sizes = np.bincount(code, weights=np.abs(np.nan_to_num(y)), minlength=len(labels))
+    x, y, code = _drawable(x, y, code)
+    by_code = np.argsort(code, kind="stable")
+    x, y, code = x[by_code], y[by_code], code[by_code]
+    bounds = np.searchsorted(code, np.arange(len(labels) + 1)).tolist()
+    sizes = np.bincount(code, weights=np.abs(y), minlength=len(labels))
     largest = set(np.argsort(-sizes, kind="stable")[:most].tolist())
-    for i, label in enumerate(labels):
-        if i in largest or label in tracked:
-            yield label, np.flatnonzero(code == i)
+    return {
+        label: (x[bounds[i] : bounds[i + 1]], y[bounds[i] : bounds[i + 1]])
+        for i, label in enumerate(labels)
+        if i in largest or label in tracked
+    }
 
 
 def _title(schema: pa.Schema, i: int, name: str) -> str:
@@ -88,10 +93,12 @@ def _title(schema: pa.Schema, i: int, name: str) -> str:
     return name if column == "value" else column
 
 
-def _points(x: Floats, y: Floats, limit: int) -> tuple[Floats, Floats]:
-    usable = np.isfinite(x) & np.isfinite(y)
-    x, y = x[usable], y[usable]
+def _drawable(x: Floats, y: Floats, *more: npt.NDArray[Any]) -> Any:
+    """The points whose x and y are known, in order of x, and what goes with them."""
+    known = np.isfinite(x) & np.isfinite(y)
+    columns = [x, y, *more] if known.all() else [column[known] for column in (x, y, *more)]
+    x = columns[0]
     if np.any(x[1:] < x[:-1]):
         order = np.argsort(x, kind="stable")
-        x, y = x[order], y[order]
-    return thin(x, y, limit)
+        columns = [column[order] for column in columns]
+    return tuple(columns)

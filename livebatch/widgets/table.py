@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 
 import pyarrow as pa
@@ -37,8 +36,14 @@ class TableChart(Chart):
     def frame(self, *, key: bool) -> Picture:
         places = self._places()
         first = self._table if places is None else self._table.take(places[:ROWS])
-        shown = asdict(preview(first, ROWS)) | {"total": self._table.num_rows}
-        return shown | {"order": None if places is None else self._order}, []
+        shown = preview(first, ROWS)
+        return {
+            "names": shown.names,
+            "numeric": shown.numeric,
+            "rows": shown.rows,
+            "total": self._table.num_rows,
+            "order": None if places is None else self._order,
+        }, []
 
     def rows(self) -> pa.Table:
         places = self._places()

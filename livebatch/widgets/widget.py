@@ -4,37 +4,38 @@ from __future__ import annotations
 
 import traceback
 from datetime import datetime
-from threading import Event, Lock, Thread, current_thread
+from threading import Lock
 from typing import Any
+from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import anywidget
 import ipywidgets
 import pyarrow as pa
 import traitlets
 
-from livebatch.clock import cpu_stopwatch
+from livebatch.clock import stopwatch
 from livebatch.widgets.assets import STUB, assets, static
 from livebatch.widgets.audience import Audience, Sight
 from livebatch.widgets.cells import html
 from livebatch.widgets.export import csv
 from livebatch.widgets.feed import Feed
 from livebatch.widgets.figures import Errors, Figures, Level
-from livebatch.widgets.governor import Governor
 from livebatch.widgets.hearing import hearing
+from livebatch.widgets.rounds import Rounds
 
-FRAMES_PER_SECOND = 20
 UNSEEN_SECONDS = 1.0
-JOIN_SECONDS = 5.0
 
-governor = Governor()
+rounds = Rounds()
+_views: WeakValueDictionary[str, View] = WeakValueDictionary()
 
 
 class View(anywidget.AnyWidget):
     """Shows a stream and follows it; see `livebatch.widgets.show`.
 
-    Its methods may be called from any thread. A thread of its own sends to the browser: at most 20
-    times a second, within the share of a core that all views have together, and only what someone
-    looks at and can keep up with. So neither a busy cell nor a slow browser holds anybody up.
+    Its methods may be called from any thread. One thread sends for all views: at most 20 times a
+    second, within the share of a core that they have together, and only what someone looks at and
+    can keep up with. So neither a busy cell nor a slow browser holds anybody up.
 
     Args:
         name: the stream's name.
@@ -49,6 +50,7 @@ class View(anywidget.AnyWidget):
     _esm = STUB
     _css = static(".css", first="view.css")
     name = traitlets.Unicode().tag(sync=True)
+    key = traitlets.Unicode().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
     compact = traitlets.Bool().tag(sync=True)
     assets = traitlets.Instance(ipywidgets.Widget).tag(sync=True, **ipywidgets.widget_serialization)
@@ -57,20 +59,23 @@ class View(anywidget.AnyWidget):
     def __init__(
         self, name: str, kind: str = "auto", window: float = 60.0, title: str | None = None
     ) -> None:
-        self._feed, self._audience = Feed(name, kind, window), Audience()
-        self._stop, self._heard = Event(), Event()
+        self._feed = Feed(name, kind, window, changed=lambda: rounds.want(self))
+        self._audience, self._closed = Audience(), False
         self._lock = Lock()
         self._orders: set[str] = set()
-        self._cost = 0.0
-        super().__init__(name=name, title=title or name, compact=kind == "none", assets=assets())
+        self._behind, self._quiet_until = False, 0.0
+        key = uuid4().hex
+        super().__init__(
+            name=name, key=key, title=title or name, compact=kind == "none", assets=assets()
+        )
+        _views[key] = self
         self.on_msg(self._hear)
         self.observe(lambda change: self._feed.pause(change["new"]), "paused")
-        self._thread = Thread(target=self._pump, name=f"livebatch-view-{name}", daemon=True)
-        self._thread.start()
+        rounds.join(self)
 
     def push(self, time: datetime, table: pa.Table) -> None:
         """Show the batch of ``time`` (zone-aware). Returns at once; a closed view ignores it."""
-        if not self._stop.is_set():
+        if not self._closed:
             self._feed.push(time, table)
 
     def status(self, text: str, level: Level = "ok", figures: Figures | None = None) -> None:
@@ -91,30 +96,29 @@ class View(anywidget.AnyWidget):
         self._feed.window(seconds)
 
     def close(self) -> None:
-        """End the thread, then take the view out of every page. May be called again."""
-        if stop := getattr(self, "_stop", None):
-            stop.set()
-            self._heard.set()
-            self._feed.changed.set()
-        thread = getattr(self, "_thread", None)
-        if thread is not None and thread is not current_thread():
-            thread.join(JOIN_SECONDS)
+        """Send nothing more, then take the view out of every page. May be called again."""
+        self._closed = True
+        rounds.leave(self)
         super().close()
 
     def __del__(self) -> None:
         """Closing is explicit: at exit what it needs is already gone."""
 
     def static_html(self) -> str:
-        """The newest rows as a table that needs no script."""
-        return html(self.name, self._feed.last())
+        """The picture and the newest rows, as HTML that needs no script."""
+        with rounds.halted():
+            return html(self.name, self._feed.last(), self._feed.still())
 
     def _hear(self, _: Any, said: dict[str, Any], __: Any) -> None:
         hearing.heard()
         self._take_note(said)
-        self._heard.set()
 
     def _take_note(self, said: dict[str, Any]) -> None:
         match said:
+            case {"all": list(notes)}:  # of the views of a page, one has the word
+                for key, note in notes:
+                    if (view := _views.get(key)) is not None:
+                        view._take_note(note)
             case {"do": "pause", "value": bool(value)}:
                 self.paused = value
             case {"do": "window", "value": float() | int() as value} if value > 0:
@@ -126,49 +130,41 @@ class View(anywidget.AnyWidget):
             case {"do": "csv", "page": str(page)}:
                 with self._lock:
                     self._orders.add(page)
-                self._feed.changed.set()
+                rounds.want(self)
             case {"page": str()}:
                 if self._audience.hear(said):
                     self._feed.request()
                 else:
-                    self._feed.changed.set()
+                    rounds.want(self)
 
-    def _pump(self) -> None:
-        late = False
-        while not self._stop.is_set():
-            self._feed.changed.wait()
-            self._feed.changed.clear()
-            try:
-                late = self._turn(late)
-            except Exception:
-                self._feed.fail(traceback.format_exc())
-            self._stop.wait(1 / FRAMES_PER_SECOND)
+    def turn(self, late: bool) -> float | None:
+        """Send what is to be sent; see `livebatch.widgets.rounds`."""
+        try:
+            again = self._send_news(late or self._behind)
+            self._behind = again == 0
+            self._fill_orders()
+        except Exception:
+            self._feed.fail(traceback.format_exc())
+            return None
+        return again
 
-    def _turn(self, late: bool) -> bool:
-        """Send what is to be sent, when it is this view's turn; return whether it has to wait."""
-        expected, delay = self._cost, governor.turn(self._cost)
-        if self._stop.wait(delay):
-            return False
-        begun = cpu_stopwatch()
-        self._heard.clear()
+    def _send_news(self, late: bool) -> float | None:
         sight = self._audience.sight()
-        deaf = sight is not Sight.OPEN and hearing.deaf()
-        if sight is Sight.OPEN or deaf:
-            message = self._feed.next(late=late or delay > 1 / FRAMES_PER_SECOND, unheard=deaf)
+        if sight is Sight.OPEN or hearing.deaf():
+            message = self._feed.next(late=late, unheard=sight is not Sight.OPEN)
             if message is not None:
                 self.send(*message)
                 self._audience.sent(message[0]["seq"])
-        else:
+            return None
+        if sight is Sight.BEHIND:
             self._feed.absorb()
-        self._fill_orders()
-        self._cost = cpu_stopwatch() - begun
-        governor.settle(expected, self._cost)
-        if sight is Sight.HIDDEN:  # there is no hurry until a page says that it looks
-            self._heard.wait(UNSEEN_SECONDS)
-        if sight is Sight.BEHIND and not deaf:
-            self._feed.changed.set()
-            return True
-        return False
+            return 0.0
+        # There is no hurry until a page says that it looks.
+        if (left := self._quiet_until - stopwatch()) > 0:
+            return left
+        self._feed.absorb()
+        self._quiet_until = stopwatch() + UNSEEN_SECONDS
+        return None
 
     def _fill_orders(self) -> None:
         """Send what the picture shows as CSV to the pages that want it."""

@@ -53,7 +53,7 @@ CELLS = [
     "errors(3)",
     "errors(4)",
     "print('begun')\nwhile True: pass",
-    "widget.FRAMES_PER_SECOND, widget.governor.share = 20, 0.15",
+    "widget.rounds.rate, widget.rounds.share = 20, 0.15",
     "live()['numbers'].view._feed._seq",
 ]
 VIEW = "window.__livebatch.views.numbers"
@@ -198,13 +198,13 @@ def test_nothing_is_sent_to_a_view_that_is_out_of_sight(notebook: Notebook) -> N
 
 
 def test_a_page_that_takes_nothing_holds_the_view_up_and_nothing_else(notebook: Notebook) -> None:
-    tell = f"{VIEW}.presence"
-    notebook.evaluate(f"({tell}.told = {tell}.tell, {tell}.tell = () => {{}}, true)")
+    presence = f"{VIEW}.presence"
+    notebook.evaluate(f"({presence}.tell = {presence}.took = () => {{}}, true)")
     notebook.wait_for_frames("rows", 30)
     before = notebook.view("numbers")["seq"]
     notebook.wait_for_frames("rows", 20)
     assert notebook.view("numbers")["seq"] - before <= 8
-    notebook.evaluate(f"({tell}.tell = {tell}.told, true)")
+    notebook.evaluate(f"(delete {presence}.tell, delete {presence}.took)")
     notebook.wait_for_frames("numbers", 10)
     assert "frames skipped" in notebook.evaluate(f"{VIEW}.line.el.innerText")
     assert notebook.view("numbers")["gaps"] == 0

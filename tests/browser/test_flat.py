@@ -19,7 +19,7 @@ import pyarrow as pa
 from livebatch.widgets import live, show, widget
 
 # The page is to be kept busy, not to be looked at.
-widget.FRAMES_PER_SECOND, widget.governor.share = 2000, 100.0
+widget.rounds.rate, widget.rounds.share = 2000, 100.0
 
 def flood(frames):
     for name in NAMES:

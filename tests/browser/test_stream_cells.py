@@ -301,9 +301,7 @@ def test_killing_the_kernel_leaves_no_gap(lab: Lab, numbers: Numbers) -> None:
         notebook.run(i)
     notebook.wait_for_frames("ticks", 3)
     name = notebook.ask("ssc.status().name")
-    log = Path(notebook.ask(
-        "str(__import__('livebatch.engine.server').engine.server.log_of(ssc.connection.found))"
-    ))  # fmt: skip
+    log = Path(notebook.ask("ssc.connection.found.checkpoint"))
     kernel = notebook.ask("__import__('os').getpid()")
     killed = settled(log)[-1]
     os.kill(kernel, signal.SIGKILL)
@@ -330,4 +328,4 @@ def test_killing_the_kernel_leaves_no_gap(lab: Lab, numbers: Numbers) -> None:
 
 def settled(log: Path) -> list[int]:
     """The times of the batches that have settled."""
-    return [entry.time for entry in read_log(log) if isinstance(entry, Settled)]
+    return [entry.time for entry in read_log(str(log)) if isinstance(entry, Settled)]

@@ -8,8 +8,8 @@ from typing import Any
 
 from livebatch.block import BlockRef
 from livebatch.closures import builtin
+from livebatch.engine.commands import Command, JobSubmitted, Launch
 from livebatch.engine.dag import Stage, plan_answer, plan_keep
-from livebatch.engine.scheduler import Command, JobSubmitted, Launch
 from livebatch.operators.state import given_rows
 from livebatch.rdd import RDD
 from livebatch.rdd import functions as run

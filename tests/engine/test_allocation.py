@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,13 +10,13 @@ import pytest
 from livebatch.block import BlockRef
 from livebatch.closures import Builtin, builtin
 from livebatch.engine import allocation
-from livebatch.engine.allocation import Allocator, ids_of
+from livebatch.engine.allocation import Allocator
 from livebatch.engine.config import Config, PlanOnly
 from livebatch.engine.intake import Intake
 from livebatch.errors import SourceError
 from livebatch.operators.state import given_rows
-from livebatch.rdd import RDD
-from livebatch.rdd.operation import Read, Stored
+from livebatch.rdd import RDD, blocks_of
+from livebatch.rdd.operation import Read
 from livebatch.sources.base import Receiver
 from livebatch.stream import Input
 from tests.engine.lineages import source
@@ -108,6 +107,10 @@ def test_the_queue_of_a_stream_that_is_gone_goes_alone(allocator: Allocator) -> 
     assert allocator.allocate(goes, 1000).num_partitions == 0
 
 
+def ids(rdd: RDD[Any]) -> list[str]:
+    return [block.id for block in blocks_of(rdd)]
+
+
 # -- push sources ----------------------------------------------------------------------------
 
 
@@ -117,10 +120,10 @@ def test_received_blocks_belong_to_the_next_batch_and_to_no_other(allocator: All
     for id in ("b1", "b2"):
         allocator.received(stream.id, block(id))
     first = allocator.allocate(stream, 1000)
-    assert (ids_of(first), first.num_partitions) == (["b1", "b2"], 2)
-    assert ids_of(allocator.allocate(stream, 2000)) == []
+    assert (ids(first), first.num_partitions) == (["b1", "b2"], 2)
+    assert ids(allocator.allocate(stream, 2000)) == []
     allocator.received(stream.id, block("b3"))
-    assert ids_of(allocator.allocate(stream, 3000)) == ["b3"]
+    assert ids(allocator.allocate(stream, 3000)) == ["b3"]
 
 
 def test_blocks_of_a_stream_that_is_gone_are_given_back(allocator: Allocator) -> None:
@@ -130,7 +133,7 @@ def test_blocks_of_a_stream_that_is_gone_are_given_back(allocator: Allocator) ->
     allocator.received(goes.id, block("b2"))
     assert allocator.keep_only([stays], 0) == [block("b2")]
     assert allocator.keep_only([stays], 0) == []
-    assert ids_of(allocator.allocate(stays, 1000)) == ["b1"]
+    assert ids(allocator.allocate(stays, 1000)) == ["b1"]
 
 
 # -- pull sources ----------------------------------------------------------------------------
@@ -173,21 +176,3 @@ def test_a_source_that_fails_when_it_is_defined_may_be_defined_again(allocator: 
     made.broken = False
     allocator.keep_only([stream], 4)
     assert allocator.allocate(stream, 6).num_partitions == 2
-
-
-# -- for the log -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("made", "count"),
-    [
-        (lambda: RDD(Stored(((block("b1"), block("b2")), (block("b3"),)))), 3),
-        (lambda: source([1], [2]), 2),
-        (lambda: source([1]).union(source([2])), 2),
-        (lambda: RDD(Stored(())), 0),
-    ],
-)
-def test_the_log_names_what_a_batch_is_made_of(made: Callable[[], RDD[Any]], count: int) -> None:
-    found = ids_of(made())
-    assert len(set(found)) == count
-    assert all(isinstance(id, str) for id in found)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from operator import add
 
-from livebatch.engine.scheduler import JobBegun, JobCancelled, Scheduler, SlotsChanged
+from livebatch.engine.commands import JobBegun, JobCancelled, SlotsChanged
+from livebatch.engine.scheduler import Scheduler
 from livebatch.events import BatchSettled, Event
 from livebatch.testing import ManualContext
 from tests.engine.test_scheduler import answer, done, launched, only, source

@@ -12,11 +12,11 @@ import pytest
 
 from livebatch.block import BlockRef, encode
 from livebatch.closures import Function, builtin, ship
+from livebatch.engine.commands import JobDone
 from livebatch.engine.config import PlanOnly
 from livebatch.engine.driver import InlineDriver
 from livebatch.engine.executors.inline import InlineExecutor
 from livebatch.engine.jobs import MAX_REPLANS, Job, Jobs
-from livebatch.engine.scheduler import JobDone
 from livebatch.engine.store import MemoryStore
 from livebatch.errors import BlockLost
 from livebatch.failure import Failure

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from livebatch.engine.limits import cpu_count, free_space, memory_limit, mounts
+from livebatch.engine.limits import cpu_count, free_space, memory_limit, mounts, oom_kills
 
 MIB = 1 << 20
 UNLIMITED_V1 = "9223372036854771712"
@@ -38,6 +38,12 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
+
+
+def test_the_system_counts_whom_it_kills_for_want_of_memory(machine: Machine) -> None:
+    assert oom_kills(machine.root) == 0
+    machine.write("proc/vmstat", "pgfault 12\noom_kill 3\nunevictable_pgs_culled 1")
+    assert oom_kills(machine.root) == 3
 
 
 @pytest.fixture

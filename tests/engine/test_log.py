@@ -1,138 +1,195 @@
-"""The log of batches, also when its end is cut off or damaged."""
+"""The log: entries as files, of which any one may be cut off or damaged."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livebatch.closures import ship
+from livebatch.engine.files import Damaged, Files
 from livebatch.engine.log import (
     Allocated,
+    Began,
+    Changed,
     Entry,
     FileLog,
     MemoryLog,
     NotSettled,
     Settled,
-    before,
+    Started,
     read_log,
 )
+from livebatch.graph import Output
+from livebatch.rdd import to_lineage
+from livebatch.wire import Define, Remove
+from tests.engine.lineages import source
 
 TIME = st.integers(0, 2**53)
 TEXT = st.text(max_size=20)
+LINEAGE = st.lists(st.lists(st.integers(0, 9))).map(lambda rows: to_lineage(source(*rows)))
 ENTRIES: st.SearchStrategy[list[Entry]] = st.lists(
     st.one_of(
-        st.builds(Allocated, TIME, st.integers(0, 99), st.dictionaries(TEXT, st.lists(TEXT))),
+        st.builds(Allocated, TIME, st.integers(0, 99), st.dictionaries(TEXT, LINEAGE, max_size=2)),
         st.builds(Settled, TIME),
+        st.builds(Started, TIME),
         st.builds(NotSettled, TIME, TEXT, TEXT),
+        st.builds(Changed, st.builds(Remove, TEXT)),
+        st.builds(Began, st.dictionaries(TEXT, st.dictionaries(TEXT, st.integers(0, 9)))),
     ),
     max_size=6,
 )
-SOME: list[Entry] = [
-    Allocated(1000, 1, {"in": ["b1", "b2"]}),
-    NotSettled(1000, "out", "ValueError: é"),
-]
+ONCE: list[Entry] = [Started(0), Allocated(1000, 1, {}), NotSettled(1000, "out", "ValueError: é")]
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("log") / "batches"
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    return str(tmp_path)
 
 
-def write(path: Path, *entries: Entry) -> list[int]:
-    """Write a new log; return where each entry begins, and the end."""
-    path.unlink(missing_ok=True)
-    log, ends = FileLog(path), [0]
+def written(folder: str, entries: list[Entry]) -> FileLog:
+    log = FileLog(folder)
     for entry in entries:
         log.append(entry)
-        ends.append(path.stat().st_size)
-    log.close()
-    return ends
+    return log
 
 
-@given(ENTRIES)
+def damage(path: Path, how: str) -> None:
+    data = path.read_bytes()
+    if how == "gone":
+        path.unlink()
+    else:
+        changes = {
+            "cut off": data[: len(data) // 2],
+            "empty": b"",
+            "one bit": data[:-1] + bytes([data[-1] ^ 1]),
+            "zeros": data + bytes(100),
+        }
+        path.write_bytes(changes[how])
+
+
+HOWS = ["gone", "cut off", "empty", "one bit", "zeros"]
+
+
+@given(ENTRIES, st.integers(0, 6))
 def test_entries_are_read_in_the_order_in_which_they_were_written(
-    path: Path, entries: list[Entry]
+    entries: list[Entry], after: int
 ) -> None:
-    write(path, *entries)
-    assert list(read_log(path)) == entries
+    folder = mkdtemp()
+    written(folder, entries)
+    again = FileLog(folder)
+    assert again.number == len(entries)
+    assert list(again.read(after)) == entries[after:]
+    assert read_log(folder) == entries
 
 
-@given(ENTRIES, st.data())
-def test_of_a_log_that_was_cut_off_the_whole_entries_are_left(
-    path: Path, entries: list[Entry], data: st.DataObject
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("which", ["log", "copies"])
+def test_one_damaged_file_costs_no_entry_that_nothing_else_tells_of(
+    folder: str, how: str, which: str
 ) -> None:
-    ends = write(path, *entries)
-    size = data.draw(st.integers(0, ends[-1]), "size")
-    path.write_bytes(path.read_bytes()[:size])
-    assert list(read_log(path)) == entries[: sum(end <= size for end in ends) - 1]
+    written(folder, ONCE)
+    for path in Path(folder, which).iterdir():
+        damage(path, how)
+    assert list(FileLog(folder).read()) == ONCE
 
 
-@given(ENTRIES.filter(bool), st.data())
-def test_of_a_damaged_log_the_entries_before_the_damage_are_left(
-    path: Path, entries: list[Entry], data: st.DataObject
+@pytest.mark.parametrize("how", HOWS)
+def test_that_a_batch_has_settled_may_get_lost_and_then_it_is_the_end(
+    folder: str, how: str
 ) -> None:
-    ends = write(path, *entries)
-    written = bytearray(path.read_bytes())
-    at = data.draw(st.integers(0, ends[-1] - 1), "at")
-    written[at] ^= 1 << data.draw(st.integers(0, 7), "bit")
-    path.write_bytes(written)
-    found, whole = list(read_log(path)), sum(end <= at for end in ends) - 1
-    # Only the length of the last entry can be wrong without harm.
-    harmless = at - ends[-2] in range(4)
-    assert found == entries[:whole] or (harmless and found == entries)
+    log = written(folder, [Allocated(1, 1, {}), Settled(1)])
+    damage(Path(folder, "log", log.names()[-1]), how)
+    found = FileLog(folder)
+    assert list(found.read()) == [Allocated(1, 1, {})]
+    found.cut(1)
+    found.append(Settled(1))
+    assert list(FileLog(folder).read()) == [Allocated(1, 1, {}), Settled(1)]
 
 
-def test_zeros_at_the_end_are_damage_too(path: Path) -> None:
-    # A file system that lost its last writes may have made the file longer all the same.
-    write(path, *SOME)
-    path.write_bytes(path.read_bytes() + bytes(4096))
-    assert list(read_log(path)) == SOME
+def test_after_what_cannot_be_read_nothing_is(folder: str) -> None:
+    log = written(folder, [Started(0), Allocated(1, 1, {}), Settled(1), Allocated(2, 1, {})])
+    damage(Path(folder, "log", log.names()[2]), "one bit")
+    assert list(FileLog(folder).read()) == [Started(0), Allocated(1, 1, {})]
 
 
-def test_an_entry_is_there_as_soon_as_it_was_appended(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    log = FileLog(path)
-    log.append(SOME[0])
-    assert list(read_log(path)) == SOME[:1]
-    log.append(SOME[1])
-    assert list(read_log(path)) == SOME
-    log.close()
+def test_what_is_forgotten_is_gone_and_the_rest_stays(folder: str) -> None:
+    log = written(folder, ONCE)
+    log.forget(2)
+    assert list(log.read(2)) == list(FileLog(folder).read()) == ONCE[2:]
+    assert FileLog(folder).number == 3
 
 
-def test_a_log_that_is_opened_again_goes_on(path: Path) -> None:
-    write(path, SOME[0])
-    log = FileLog(path)
-    log.append(SOME[1])
-    log.close()
-    assert list(read_log(path)) == SOME
+def test_code_is_there_before_what_needs_it(folder: str) -> None:
+    function = ship(lambda record: record)
+    log = written(folder, [Changed(Define((), (Output("out", "in", function),)))])
+    assert Files(f"{folder}/code").names() == [function.digest]  # type: ignore[union-attr]
+    assert list(log.read()) == list(FileLog(folder).read())
 
 
-def test_only_its_user_may_read_a_log(path: Path) -> None:
-    write(path)
-    assert path.stat().st_mode & 0o777 == 0o600
+def test_an_entry_that_cannot_be_written_leaves_nothing(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = written(folder, ONCE[:1])
+    write = Files.write
+
+    def full(self: Files, name: str, *chunks: Any) -> None:
+        write(self, name, *chunks)
+        if self is log._files:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Files, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        log.append(ONCE[1])
+    monkeypatch.undo()
+    log.append(Settled(5))
+    assert list(FileLog(folder).read()) == [ONCE[0], Settled(5)]
 
 
-def test_a_log_in_memory_keeps_the_order() -> None:
-    log = MemoryLog()
-    for entry in SOME:
-        log.append(entry)
-    assert log.entries == SOME
+@pytest.mark.parametrize("sync", [False, True])
+def test_files(folder: str, sync: bool) -> None:
+    files = Files(f"{folder}/some/where", sync)
+    files.write("b", b"one", memoryview(b"two"))
+    files.write("a")
+    assert (files.names(), bytes(files.read("b")), bytes(files.read("a"))) == (
+        ["a", "b"],
+        b"onetwo",
+        b"",
+    )
+    files.write("b", b"new")
+    assert bytes(files.read("b")) == b"new"
+    files.delete(["a", "not there"])
+    assert files.names() == ["b"]
+    with pytest.raises(FileNotFoundError):
+        files.read("a")
 
 
-def test_a_log_takes_up_no_more_than_two_files(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    log = FileLog(path, most=500)
-    entries = [Settled(time) for time in range(300)]
-    sizes = []
-    for entry in entries:
-        log.append(entry)
-        sizes.append(sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*")))
-    log.close()
-    assert max(sizes) < 1100
-    kept = [*read_log(before(path)), *read_log(path)]
-    assert kept == entries[-len(kept) :]
-    assert len(kept) > 10
-    log.remove()
-    assert not list(path.parent.glob(f"{path.name}*"))
+@given(st.binary(max_size=50), st.data())
+def test_whatever_is_changed_in_a_file_is_noticed(data: bytes, draw: st.DataObject) -> None:
+    files = Files(folder := mkdtemp())
+    files.write("one", data)
+    path = Path(folder, "one")
+    changed = bytearray(path.read_bytes())
+    changed[draw.draw(st.integers(0, len(changed) - 1))] ^= draw.draw(st.integers(1, 255))
+    path.write_bytes(changed)
+    with pytest.raises(Damaged):
+        files.read("one")
+
+
+def test_files_lie_on_any_file_system(folder: str) -> None:
+    files = Files(f"file://{folder}/uri")
+    files._local = False  # as on an object store
+    files.write("one", b"some", b" bytes")
+    assert bytes(files.read("one")) == b"some bytes"
+
+
+def test_a_log_in_memory_keeps_the_order_and_the_newest() -> None:
+    log = MemoryLog(most=10)
+    for time in range(100):
+        log.append(Settled(time))
+    assert log.entries[-10:] == [Settled(time) for time in range(90, 100)]
+    assert len(log.entries) < 20

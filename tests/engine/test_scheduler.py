@@ -5,18 +5,17 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from livebatch.engine.scheduler import (
-    MAX_LOST,
+from livebatch.engine.commands import (
     JobCancelled,
     JobDone,
     JobGivenUp,
     JobSubmitted,
     Kill,
     Release,
-    Scheduler,
     SlotsChanged,
     StageKept,
 )
+from livebatch.engine.scheduler import MAX_LOST, Scheduler
 from livebatch.events import BadRecords
 from livebatch.failure import Failure
 from livebatch.tasks import Failed, Lost, Task

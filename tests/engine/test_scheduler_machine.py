@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from statistics import median
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -18,10 +19,10 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from msgspec.structs import replace
 
-from livebatch.engine.dag import Stage
-from livebatch.engine.scheduler import (
-    MAX_LOST,
+from livebatch.engine.commands import (
+    Elapsed,
     Event,
     JobCancelled,
     JobDone,
@@ -30,16 +31,19 @@ from livebatch.engine.scheduler import (
     Kill,
     Launch,
     Release,
-    Scheduler,
     SlotsChanged,
     StageKept,
 )
+from livebatch.engine.dag import Stage
+from livebatch.engine.scheduler import MAX_LOST, PIECES, Scheduler
+from livebatch.engine.speculation import LEAST, MULTIPLIER, QUANTILE
 from livebatch.failure import Failure
 from livebatch.rdd import RDD
 from livebatch.tasks import Answer, Done, Failed, Lost, Task
 from tests.engine.lineages import answer, done, keep, kept, place, source
 
 Place = tuple[str, int]
+LONG = 20.0
 ERROR = Failure("ValueError", "no")
 
 
@@ -50,25 +54,30 @@ class Cluster(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scheduler = Scheduler(2)
-        self.slots = 2
+        self.scheduler = Scheduler(2, 1)
+        self.slots, self.spares = 2, 1
         self.jobs: dict[str, JobSubmitted] = {}
         self.stages: dict[str, Stage] = {}
         self.done: dict[Place, str] = {}
+        self.took: dict[Place, float] = {}
+        self.late: set[Place] = set()
         self.losses: Counter[Place] = Counter()
+        self.short: Counter[Place] = Counter()
         self.running: dict[str, Task] = {}
         self.gone: list[str] = []
+        self.killed: list[Task] = []
         self.seen: set[str] = set()
         self.ended: list[str] = []
         self.written: set[str] = set()
         self.kept: list[str] = []
+        self.stored: set[str] = set()
         self.released: list[str] = []
 
     # -- lineages and jobs -------------------------------------------------------------------
 
     @initialize(target=rdds)
     def begin(self) -> MultipleResults[RDD[int]]:
-        return multiple(source([1]), source([1, 2], [3], [], []))
+        return multiple(source([1]), source([1, 2], [3], [], []), source([1], [2]))
 
     @rule(target=rdds, partitions=st.integers(0, 3))
     def read(self, partitions: int) -> RDD[int]:
@@ -99,9 +108,19 @@ class Cluster(RuleBasedStateMachine):
     # -- what happens to them ----------------------------------------------------------------
 
     @precondition(lambda self: self.running)
+    @rule(data=st.data(), seconds=st.sampled_from([0.01, 0.2, 3.0]))
+    def a_task_is_done(self, data: st.DataObject, seconds: float) -> None:
+        self.finish(self.stopped(data), seconds)
+
+    @precondition(lambda self: any(self.is_late(place(id), LONG) for id in self.running))
     @rule(data=st.data())
-    def a_task_is_done(self, data: st.DataObject) -> None:
-        self.finish(self.stopped(data))
+    def time_passes(self, data: st.DataObject) -> None:
+        seconds = {id: data.draw(st.sampled_from([LONG, 0.3])) for id in self.running}
+        self.late = {place(id) for id in self.running if self.is_late(place(id), seconds[id])}
+        self.handle(Elapsed(seconds))
+        alone = {where for where in self.late if len(self.at(where)) == 1}
+        assert not alone or not self.slots or len(self.running) >= self.slots + self.spares
+        self.late = set()
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), missed=st.none() | st.just("a block"))
@@ -116,11 +135,18 @@ class Cluster(RuleBasedStateMachine):
     @rule(data=st.data(), times=st.integers(1, MAX_LOST))
     def a_task_is_lost(self, data: st.DataObject, times: int) -> None:
         where = place(task := self.stopped(data).id)
-        self.lose(where, task)
+        self.lose(where, Lost(task))
         for _ in range(times - 1):
-            if again := [task for task in self.running if place(task) == where]:
+            if again := self.at(where):
                 self.gone.append(self.running.pop(again[0]).id)
-                self.lose(where, again[0])
+                self.lose(where, Lost(again[0]))
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def a_task_lacks_memory(self, data: st.DataObject) -> None:
+        task = self.stopped(data)
+        self.short[where := place(task.id)] += 1
+        self.lose(where, Failed(task.id, ERROR, memory=True))
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
@@ -136,10 +162,21 @@ class Cluster(RuleBasedStateMachine):
         assert self.handle(kind(data.draw(st.sampled_from(self.gone)))) == set()
         assert set(self.running) == before
 
-    @rule(slots=st.integers(0, 3))
-    def slots_change(self, slots: int) -> None:
-        self.slots = slots
-        self.handle(SlotsChanged(slots))
+    @precondition(lambda self: self.killed)
+    @rule(data=st.data())
+    def a_task_is_done_before_it_is_killed(self, data: st.DataObject) -> None:
+        task = data.draw(st.sampled_from(self.killed))
+        self.killed.remove(task)
+        before = set(self.running)
+        if not isinstance(task.purpose, Answer):
+            self.written.add(task.id)
+        assert self.handle(done(task)) == set()
+        assert set(self.running) == before
+
+    @rule(slots=st.integers(0, 3), spares=st.integers(0, 1))
+    def slots_change(self, slots: int, spares: int) -> None:
+        self.slots, self.spares = slots, spares
+        self.handle(SlotsChanged(slots, spares))
 
     # -- the model ---------------------------------------------------------------------------
 
@@ -149,16 +186,29 @@ class Cluster(RuleBasedStateMachine):
         self.gone.append(task.id)
         return task
 
-    def finish(self, task: Task) -> None:
+    def at(self, where: Place) -> list[str]:
+        """The attempts at a task that run."""
+        return [task for task in self.running if place(task) == where]
+
+    def is_late(self, where: Place, seconds: float) -> bool:
+        splits = self.stages[where[0]].splits
+        took = [self.took[where[0], s] for s in splits if (where[0], s) in self.done]
+        told = len(took) >= max(1, int(QUANTILE * len(splits)))
+        return told and seconds > max(LEAST, MULTIPLIER * median(took))
+
+    def finish(self, task: Task, seconds: float = 0.0) -> None:
         self.done[place(task.id)] = task.id
+        self.took[place(task.id)] = seconds
         if not isinstance(task.purpose, Answer):
             self.written.add(task.id)
-        self.handle(done(task))
+        self.handle(replace(done(task), seconds=seconds))
+        assert not self.at(place(task.id)), "what is done is not computed any longer"
 
-    def lose(self, where: Place, task: str) -> None:
+    def lose(self, where: Place, event: Failed | Lost) -> None:
         self.losses[where] += 1
-        needing = self.needing(where[0]) if self.losses[where] == MAX_LOST else set()
-        given_up = self.handle(Lost(task))
+        over = self.losses[where] >= MAX_LOST and not self.at(where)
+        needing = self.needing(where[0]) if over else set()
+        given_up = self.handle(event)
         assert {end.job for end in given_up} == needing
         assert all(isinstance(end, JobGivenUp) and end.lost is None for end in given_up)
 
@@ -170,10 +220,12 @@ class Cluster(RuleBasedStateMachine):
                 case Launch():
                     self.launch(command.task)
                 case Kill():
-                    self.gone.append(self.running.pop(command.task).id)
+                    self.killed.append(self.running.pop(command.task))
+                    self.gone.append(command.task)
                 case StageKept():
                     assert self.complete(command.stage.id)
                     self.kept += [block.id for block in command.blocks]
+                    self.stored.add(command.stage.id)
                     command.stage.rdd.store(command.blocks)
                 case Release():
                     self.released += [block.id for block in command.blocks]
@@ -188,8 +240,15 @@ class Cluster(RuleBasedStateMachine):
 
     def launch(self, task: Task) -> None:
         assert task.id not in self.seen
-        assert len(self.running) < self.slots
-        assert place(task.id) in self.ready(), "not the most urgent, or not ready"
+        assert task.pieces == PIECES ** self.short[place(task.id)]
+        if earlier := self.at(where := place(task.id)):
+            assert len(earlier) == 1, "one copy of a task is enough"
+            assert where in self.late
+            assert len(self.running) < self.slots + self.spares
+            assert task.steps == self.running[earlier[0]].steps
+        else:
+            assert len(self.running) < self.slots
+            assert where in self.ready(), "not the most urgent, or not ready"
         assert not {block.id for step in task.steps for block in step.blocks} & {*self.released}
         self.seen.add(task.id)
         self.running[task.id] = task
@@ -202,7 +261,7 @@ class Cluster(RuleBasedStateMachine):
             found = {
                 (id, split)
                 for id in (stage.id for stage in job.stages)
-                if all(map(self.complete, self.stages[id].parents))
+                if all(self.complete(p) or p in self.stored for p in self.stages[id].parents)
                 for split in self.stages[id].splits
                 if (id, split) not in self.done and (id, split) not in busy
             }
@@ -231,7 +290,8 @@ class Cluster(RuleBasedStateMachine):
             stage = self.stages.pop(id)
             for split in stage.splits:
                 self.done.pop((id, split), None)
-                del self.losses[id, split]
+                self.took.pop((id, split), None)
+                del self.losses[id, split], self.short[id, split]
 
     @invariant()
     def the_tables_agree(self) -> None:

@@ -64,6 +64,7 @@ def test_columns_are_offered_in_sql(notebook: Notebook, ssc: ManualContext) -> N
     ssc.advance("1s")
     assert offered(notebook, "%%query\nFROM orders SELECT pr") == ["price"]
     assert offered(notebook, "%%query\nFROM orders SELECT batch") == ["batch_time"]
+    assert offered(notebook, "%%stream dear --sql --show table\nFROM orders SELECT it") == ["item"]
 
 
 def test_other_magics_and_code_are_left_alone(streams: Notebook) -> None:
@@ -81,6 +82,7 @@ def test_other_magics_and_code_are_left_alone(streams: Notebook) -> None:
         "%%stream w\nwords.map(str).",
         "words.plot.",
         "%engine ",
+        "%%stream w --sql\nSELECT * FROM wo",
     ],
 )
 def test_nobody_slow_is_asked(

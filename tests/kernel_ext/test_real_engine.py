@@ -163,14 +163,37 @@ def test_no_engine_is_started_for_a_cell_that_cannot_work(notebook: Notebook, ce
     assert "ssc" not in notebook.names
 
 
-def test_an_engine_that_was_killed(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_was_killed_is_started_again(notebook: Notebook) -> None:
+    notebook.works(START)
+    total = "lambda new, n: sum(new) + (n or 0)"
+    notebook.works(
+        "%%stream totals --show table\n"
+        f"ssc.queue_stream(default=[1]).map(lambda n: ('n', n)).update_state_by_key({total})"
+    )
+    ssc = notebook.names["ssc"]
+    shown = eventually(lambda: rows(live()["totals"]))
+    before = ssc.status().pid
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: int(rows(live()["totals"])[0][1]) > int(shown[0][1]) + 3)
+    status = ssc.status()
+    assert status.pid != before
+    assert status.checkpoints.recovery is not None
+    states = [total for _, total in notebook.names["totals"].state.history("n")]
+    assert states == list(range(states[0], states[-1] + 1))
+    assert "recovered" in notebook.works("%engine").text
+    notebook.works("%%stream more --show none\ntotals.map(str)")
+    assert "totals" in notebook.works("%stream").text
+
+
+def test_an_engine_that_is_gone(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pump, "SILENCE", 0.2)
     notebook.works(START)
     notebook.works("%%stream numbers --show none\nssc.queue_stream(default=[1])")
     eventually(lambda: said("numbers")[0])
     engine = psutil.Process(notebook.names["ssc"].status().pid)
-    os.kill(engine.pid, signal.SIGKILL)
-    engine.wait(10)
+    for process in (engine.parent(), engine):
+        process.kill()
+        process.wait(10)
     eventually(lambda: said("numbers") == ("the engine is gone", "warn"))
     for cell in ("%%stream more\nnumbers.map(str)", "%stream", "%engine"):
         ran = notebook.run(cell)

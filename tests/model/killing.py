@@ -21,10 +21,14 @@ class KillingExecutor:
     """
 
     def __init__(self, executor: LocalExecutor, moments: Iterable[int]) -> None:
-        self._executor, self.slots = executor, executor.slots
+        self._executor, self.slots, self.spares = executor, executor.slots, executor.spares
         self._moments = set(moments)
         self._submitted = 0
         self.killed: list[int] = []
+
+    @property
+    def trouble(self) -> str:
+        return self._executor.trouble
 
     @property
     def store(self) -> BlockStore:

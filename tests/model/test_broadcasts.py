@@ -190,6 +190,6 @@ def test_values_of_the_past_are_freed() -> None:
         for second in range(200):
             shared.refresh(second + 0.5)
             ssc.advance(1)
-        used = ssc.stepped.engine.code_in_use()
+        used = ssc.stepped.engine.keeping.code_in_use()
     assert len(used) < 80
     assert used <= codes.digests()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from operator import add, sub
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -276,14 +277,14 @@ def test_a_replacement_must_fit_the_lengths_of_windows(ssc: Any, numbers: Any) -
         ssc.register("numbers", ssc.queue_stream().window(2, 2))
 
 
-def test_no_kind_of_stream_hides_an_operator(ssc: Any) -> None:
+def test_no_kind_of_stream_hides_an_operator(ssc: Any, tmp_path: Path) -> None:
     operators = {name for name, value in vars(DStream).items() if callable(value)}
     stream = ssc.queue_stream()
     dataset = ssc.refreshed(lambda: None, every=2)
     made = stream.count_by_value_and_window(2).union(stream).transform(lambda rdd: dataset)
     mapped = made.map_with_state(max)
     made = mapped.union(mapped.state_snapshots()).window(2).update_state_by_key(max)
-    made = made.reduce_by_key_and_window(add, None, 9).errors
+    made = made.reduce_by_key_and_window(add, None, 9).errors.to_text(tmp_path)
     kinds, todo = set(), [made]
     while todo:
         node = todo.pop()

@@ -15,8 +15,8 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from livebatch import checks
-from livebatch.checks import check_source
+from livebatch.checks import sources as checks
+from livebatch.checks.sources import check_source
 from livebatch.closures import Builtin, builtin, ship
 from livebatch.errors import SourceError
 from livebatch.interval import Millis

@@ -16,7 +16,7 @@ from livebatch.clock import stopwatch
 from livebatch.widgets import Panel, View, live, show
 from livebatch.widgets.assets import assets
 from livebatch.widgets.audience import IN_FLIGHT, Sight
-from livebatch.widgets.widget import FRAMES_PER_SECOND
+from livebatch.widgets.rounds import FRAMES_PER_SECOND
 from tests.helpers import eventually
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -55,7 +55,7 @@ def nothing_left() -> Iterator[None]:
 
 
 def pumps() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("livebatch-view-")]
+    return [t.name for t in threading.enumerate() if t.name == "livebatch-views"]
 
 
 def numbers(*values: float) -> pa.Table:
@@ -88,7 +88,7 @@ def test_what_is_pushed_from_any_thread_is_sent_from_one(sent: Sent) -> None:
             at += 2 * line["n"]
         if len(drawn) == 400:
             break
-    assert sent.threads == {"livebatch-view-clicks"}
+    assert sent.threads == {"livebatch-views"}
 
 
 def test_a_flood_is_sent_at_no_more_than_twenty_frames_a_second(sent: Sent) -> None:
@@ -159,7 +159,6 @@ def test_nothing_is_sent_while_nobody_looks(sent: Sent) -> None:
     while not sent.next()[0]["key"]:
         pass
     says(view, sees=False)
-    view._feed.changed.clear()
     for i in range(5):
         view.push(T0 + timedelta(seconds=i), numbers(i))
     eventually(lambda: view._feed.last() is not None and view._feed.last().total == 1)
@@ -190,6 +189,14 @@ def test_a_page_that_cannot_keep_up_is_waited_for(sent: Sent) -> None:
     assert sent.next()[0]["seq"] == newest + 1
 
 
+def test_one_view_says_how_far_the_page_is_with_all(sent: Sent) -> None:
+    first, second = (show(name, "line").view for name in ("clicks", "other"))
+    note = {"page": "p", "seq": -1, "sees": False}
+    gone = "of a view that was closed"
+    first._handle_custom_msg({"all": [[gone, note], [second.key, note]]}, [])
+    assert (first._audience.sight(), second._audience.sight()) == (Sight.OPEN, Sight.HIDDEN)
+
+
 def test_a_new_view_of_a_stream_replaces_the_old_and_leaves_nothing(sent: Sent) -> None:
     show("clicks", "line")
     show("other", "bar")
@@ -198,7 +205,7 @@ def test_a_new_view_of_a_stream_replaces_the_old_and_leaves_nothing(sent: Sent) 
     new = show("clicks", "line", title="Clicks!")
     assert live() == {"clicks": new, "other": live()["other"]}
     assert old.view.comm is None
-    assert sorted(pumps()) == ["livebatch-view-clicks", "livebatch-view-other"]
+    assert pumps() == ["livebatch-views"]
     assert len(widgets()) == len(before)
     assert new.view.title == "Clicks!"
 

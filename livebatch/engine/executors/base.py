@@ -14,9 +14,15 @@ class Executor(Protocol):
 
     Attributes:
         slots: how many tasks can run at once.
+        spares: how many more can, now and then: copies of tasks that are late.
     """
 
     slots: int
+    spares: int
+
+    @property
+    def trouble(self) -> str:
+        """What keeps workers from starting; empty: nothing does."""
 
     @property
     def timesheet(self) -> Timesheet:

@@ -15,6 +15,9 @@ from livebatch.tasks import Outcome, Task
 class InlineExecutor:
     """Runs one task a poll, in order of submission."""
 
+    spares = 0
+    trouble = ""
+
     def __init__(self, slots: int = 2, store: BlockStore | None = None) -> None:
         self.store: BlockStore = store or MemoryStore()
         self.slots = slots

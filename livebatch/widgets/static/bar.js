@@ -71,6 +71,8 @@ painters.bar = async ({ model, el, item }) => {
     };
   }
 
+  plot.properties.inner_width.change.connect(() => range(bars.keys, bars.values));
+
   // Names stand left of zero, amounts behind the bars: both need room.
   function range(keys, values) {
     // The margin only grows: bars must not jump sideways when a long name comes and goes.

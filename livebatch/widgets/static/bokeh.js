@@ -12,12 +12,16 @@ async function loadBokeh(model) {
   return page.bokeh[version];
 }
 
+// Begun as soon as there is a view, which takes a while to learn what it is to draw.
+function unzipped(assets) {
+  page.unzipped ??= {};
+  return (page.unzipped[assets.get("version")] ??= new Response(
+    new Blob([assets.get("js")]).stream().pipeThrough(new DecompressionStream("gzip")),
+  ).text());
+}
+
 async function evaluate(assets, version) {
-  if (!window.Bokeh?.[version]) {
-    const unzip = new DecompressionStream("gzip");
-    const code = new Response(new Blob([assets.get("js")]).stream().pipeThrough(unzip));
-    (0, eval)(await code.text());
-  }
+  if (!window.Bokeh?.[version]) (0, eval)(await unzipped(assets));
   return window.Bokeh[version] ?? window.Bokeh;
 }
 

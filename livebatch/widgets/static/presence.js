@@ -1,13 +1,13 @@
 // Tells the kernel whether this page looks at a view, and how far it has come; the kernel sends
 // nothing to those who do not look, and waits for those who cannot keep up.
 
-const ACKNOWLEDGE = 4; // every so many messages
+const ACKNOWLEDGE_MS = 200;
 const IDLE_MS = 2000;
 const NEAR = "150% 0px"; // what is about to be scrolled into sight moves already
 
 class Presence {
   constructor(view) {
-    Object.assign(this, { view, near: true, taken: 0, quiet: false });
+    Object.assign(this, { view, near: true, owes: false, quiet: false });
     this.id = Math.random().toString(36).slice(2);
     this.look = () => this.change(this.near);
     document.addEventListener("visibilitychange", this.look);
@@ -30,9 +30,24 @@ class Presence {
     return this.near && !document.hidden;
   }
 
+  note(more = {}) {
+    this.owes = false;
+    return { page: this.id, seq: this.view.seq, sees: this.sees, ...more };
+  }
+
   tell(more = {}) {
-    const { model, seq } = this.view;
-    model.send({ page: this.id, seq, sees: this.sees, ...more });
+    this.view.model.send(this.note(more));
+  }
+
+  // One view speaks for all of its kernel: to a kernel, many messages are more work than long ones.
+  static settle() {
+    page.settling = 0;
+    const owing = [...page.all].filter(({ presence, detached }) => presence.owes && !detached);
+    for (const kernel of new Set(owing.map((view) => view.kernel))) {
+      const views = owing.filter((view) => view.kernel === kernel);
+      const all = views.map(({ model, presence }) => [model.get("key"), presence.note()]);
+      views[0].model.send({ all });
+    }
   }
 
   change(near) {
@@ -47,7 +62,8 @@ class Presence {
   }
 
   took() {
-    if (++this.taken % ACKNOWLEDGE === 0) this.tell();
+    this.owes = true;
+    page.settling ||= setTimeout(Presence.settle, ACKNOWLEDGE_MS);
   }
 
   idle() {

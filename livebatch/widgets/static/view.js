@@ -11,6 +11,7 @@ class LiveView {
     this.synced = this.closed = this.paused = this.detached = this.drawn = false;
     this.missed = this.raf = 0;
     this.kind = this.painter = this.wish = this.kernel = null;
+    this.early = []; // pictures that came before their painter
     el.classList.add("livebatch-view");
     el.classList.toggle("livebatch-compact", model.get("compact"));
     el.setAttribute("role", "figure");
@@ -39,7 +40,10 @@ class LiveView {
     model.on("msg:custom", this.receive);
     model.on("comm_live_update", this.live);
     const assets = model.get("assets").slice("IPY_MODEL_".length);
-    model.widget_manager.get_model(assets).then((found) => (this.kernel = found));
+    model.widget_manager.get_model(assets).then((found) => {
+      this.kernel = found;
+      unzipped(found);
+    });
     this.ask();
   }
 
@@ -80,12 +84,21 @@ class LiveView {
     if (message.note) this.annotate(message.note, message.key);
     if (message.key) this.head.windowed(message.past);
     if (message.key && message.kind !== this.kind) this.begin(message);
-    if (!message.picture || !this.painter) return;
-    this.frames += !this.paused;
-    this.keyframes += message.key;
-    this.painter.apply(message.picture, buffers, message.key);
+    if (!message.picture || !painters[this.kind]) return;
     // What the kernel sends while it knows of the pause is the picture that the pause found.
     if (message.note?.paused && message.key) this.drawn = false;
+    if (message.key) this.early = [];
+    this.early.push([message.picture, buffers, message.key]);
+    this.apply();
+  }
+
+  apply() {
+    if (!this.painter) return;
+    for (const [picture, buffers, key] of this.early.splice(0)) {
+      this.frames += !this.paused;
+      this.keyframes += key;
+      this.painter.apply(picture, buffers, key);
+    }
     this.repaint();
   }
 
@@ -110,10 +123,11 @@ class LiveView {
     try {
       const note = (text) => say(this.note, text);
       const painter = await painters[kind]({ model: this.model, el: this.body, item, note });
-      if (this.closed) return painter.dispose();
+      if (this.closed || this.kind !== kind) return painter.dispose();
       this.painter = painter;
-      this.ask();
+      this.apply();
     } catch (error) {
+      this.painter = { apply() {}, paint() {}, dispose() {} };
       this.failure.broken(`${error.stack}\n${error}`);
     }
   }

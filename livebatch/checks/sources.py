@@ -1,4 +1,4 @@
-"""What every source must do, to be checked from a test of your own source."""
+"""What every source must do."""
 
 from __future__ import annotations
 

@@ -1,0 +1,369 @@
+"""Checkpoints: a folder from which an engine can go on after it died.
+
+It holds snapshots, the log since the older of the two that are kept, the code of functions, and
+blocks that could not be had again. All are files that are written once. ::
+
+    snapshots/000000000000007      log/000000000000123-Allocated      code/DIGEST
+    packs/000000000000007          copies/000000000000123-Allocated   blocks/ID
+
+Snapshots are put together by the engine, between two batches, and written by a thread. One counts
+when its file is there, after all that it refers to; until then the one before does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import cache
+
+import msgspec
+
+from livebatch.block import BlockRef, BlockStore, Encoded
+from livebatch.closures import digests
+from livebatch.engine.core import Engine
+from livebatch.engine.files import Damaged, Files
+from livebatch.engine.log import Allocated, CodeFiles, Entry, FileLog
+from livebatch.engine.recovery import missed, recover, skip_missed, snapshot_of
+from livebatch.engine.snapshot import Lineages, Snapshot, blocks_in
+from livebatch.errors import BlockLost, EngineError
+from livebatch.events import CheckpointStatus, Recovery
+from livebatch.filesystems import reason, within
+from livebatch.interval import Millis
+from livebatch.rdd.operation import Stored
+
+_log = logging.getLogger(__name__)
+
+Run = Callable[[Callable[[], None]], "Future[None]"]
+Spare = Callable[[BlockRef], Encoded]
+
+
+class _Packed(msgspec.Struct, frozen=True, array_like=True):
+    """Where a small block lies: in which pack, from which byte on."""
+
+    pack: int
+    start: int
+
+
+class _Written(msgspec.Struct, frozen=True):
+    """A snapshot as a file, with the places of small blocks, and which files blocks lie in."""
+
+    snapshot: Snapshot
+    packed: dict[str, _Packed]
+    blocks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an engine goes on from.
+
+    Attributes:
+        snapshot: the newest that can be read.
+        entries: of the log, since then.
+        blocks: those of the snapshot that are there, by id.
+        lost: blocks of input, by id, that batches since then had and that are not there.
+    """
+
+    snapshot: Snapshot
+    entries: list[Entry]
+    blocks: Mapping[str, BlockRef]
+    lost: frozenset[str]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Written)
+
+
+def at_once(work: Callable[[], None]) -> Future[None]:
+    """Do something now; return what came of it."""
+    future: Future[None] = Future()
+    try:
+        work()
+        future.set_result(None)
+    except Exception as error:
+        future.set_exception(error)
+    return future
+
+
+class Checkpoints:
+    """The checkpoints of one engine.
+
+    Args:
+        folder: its path or URI.
+        every: how often a snapshot is taken, in milliseconds.
+        durable: whether the folder is to outlive the machine's memory: files are forced to the
+            disk, and blocks in shared memory that could not be had again are copied.
+        run: has snapshots written.
+
+    Attributes:
+        log: the log of batches.
+        taken: the time of the batch after which the newest snapshot was taken.
+        trouble: why the last one could not be written, in words; else empty.
+        recovery: how the engine went on from one, if it did.
+    """
+
+    def __init__(
+        self, folder: str, every: Millis, durable: bool = True, run: Run = at_once
+    ) -> None:
+        self.folder, self._every, self._durable, self._run = folder, every, durable, run
+        self._code = CodeFiles(Files(within(folder, "code"), durable))
+        self.log = FileLog(folder, durable, self._code)
+        self._snapshots = Files(within(folder, "snapshots"), durable)
+        self._packs = Files(within(folder, "packs"), durable)
+        self._blocks = Files(within(folder, "blocks"), durable)
+        self._number = max(map(int, self._snapshots.names()), default=0)
+        self._newest: _Written | None = None
+        self._before: _Written | None = None
+        self._writing: Future[None] | None = None
+        self._due: Millis = 0
+        self._held: list[tuple[frozenset[str], Millis]] = []
+        self.taken: Millis | None = None
+        self.trouble = ""
+        self.recovery: Recovery | None = None
+
+    def status(self) -> CheckpointStatus:
+        """Return how they are doing."""
+        return CheckpointStatus(self.folder, self.taken, self.trouble, self.recovery)
+
+    # -- taking them -------------------------------------------------------------------------
+
+    def keep_up(self, engine: Engine) -> None:
+        """Take a snapshot if it is time; the engine is between two batches."""
+        if self._writing is not None:
+            if not self._writing.done():
+                return
+            self._finish(engine)
+        if engine.tick is not None and engine.tick >= self._due:
+            self._due = engine.tick + self._every
+            self.take(engine)
+
+    def take(self, engine: Engine) -> None:
+        """Take a snapshot now; the engine is between two batches."""
+        lineages = Lineages(self._durable)
+        snapshot = snapshot_of(engine, lineages, self.log.number)
+        known = {} if self._newest is None else self._newest.packed
+        fresh = {id: data for id, data in lineages.inline.items() if id not in known}
+        packed = {id: place for id, place in known.items() if id in lineages.inline}
+        self._number += 1
+        start = 0
+        for id, data in fresh.items():
+            packed[id] = _Packed(self._number, start)
+            start += len(data)
+        files = {*lineages.needed} if self._durable else set()
+        written = _Written(snapshot, packed, tuple(sorted(files)))
+        # In this thread: what is not needed any more may be freed later.
+        self._code.begin(self._number)
+        try:
+            self._code.write(digests(snapshot))
+        except OSError as error:
+            self._failed(error)
+            return
+        number, needed, store = self._number, lineages.needed, engine.executor.store
+        self._held = [*self._held, (frozenset(lineages.records), engine.now)]
+        self._hold(engine)
+        self._before, self._newest = self._newest, written
+        self.taken = None if engine.tick is None else engine.now
+        self._writing = self._run(
+            lambda: self._write(number, written, list(fresh.values()), needed, store)
+        )
+
+    def finish(self, engine: Engine) -> None:
+        """Wait until the snapshot that is being written is there."""
+        if self._writing is not None:
+            self._writing.exception()
+            self._finish(engine)
+
+    def _finish(self, engine: Engine) -> None:
+        assert self._writing is not None
+        error, self._writing = self._writing.exception(), None
+        if error is not None:
+            self._newest, self._before = self._before, None
+            self._held.pop()
+            self._failed(error)
+        else:
+            self.trouble = ""
+            self._held = self._held[-2:]
+            self._code.keep_since(self._number - 1)
+        self._hold(engine)
+
+    def _hold(self, engine: Engine) -> None:
+        """Have the engine keep what it would need to go on from any snapshot that there is."""
+        engine.keeping.pinned = frozenset().union(*(ids for ids, _ in self._held))
+        engine.keeping.since = self._held[0][1] if self._held else None
+
+    def _failed(self, error: BaseException) -> None:
+        said = reason(error) if isinstance(error, OSError) else str(error)
+        self.trouble = f"no checkpoint could be written: {said}"
+        _log.warning("%s", self.trouble)
+
+    def _write(
+        self,
+        number: int,
+        written: _Written,
+        fresh: list[bytes],
+        needed: Mapping[str, BlockRef],
+        store: BlockStore,
+    ) -> None:
+        there = set(self._blocks.names())
+        if self._durable:
+            for id, block in needed.items():
+                if id not in there:
+                    self._blocks.write(id, store.get(block))
+        if fresh:
+            self._packs.write(_name(number), *fresh)
+        self._snapshots.write(_name(number), _encoder.encode(written))
+        self._prune(number, there)
+
+    def _prune(self, number: int, there: set[str]) -> None:
+        """Remove what neither this snapshot nor the one before it needs."""
+        before = self._before
+        kept = [written for written in (self._newest, before) if written is not None]
+        self._snapshots.delete([n for n in self._snapshots.names() if int(n) < number - 1])
+        packs = {place.pack for written in kept for place in written.packed.values()}
+        self._packs.delete([name for name in self._packs.names() if int(name) not in packs])
+        self._blocks.delete(there.difference(*(written.blocks for written in kept)))
+        if before is not None:
+            self.log.forget(before.snapshot.entry)
+
+    # -- going on from them ------------------------------------------------------------------
+
+    def find(self) -> Snapshot | None:
+        """Return the newest snapshot that can be read, if there is one.
+
+        Raises:
+            EngineError: it was written by a version that is too different.
+        """
+        for name in reversed(self._snapshots.names()):
+            try:
+                self._newest = _decoder.decode(self._snapshots.read(name))
+            except (Damaged, msgspec.DecodeError) as error:
+                _log.warning("a checkpoint is damaged, so the one before it is used: %s", error)
+                self._snapshots.delete([name])
+                continue
+            self._newest.snapshot.versions.check(self.folder)
+            self._code.begin(int(name))
+            self._code.load()
+            return self._newest.snapshot
+        return None
+
+    def read(self, store: BlockStore, spare: Spare) -> Found:
+        """Return what to go on from; blocks that are missing in the store are put back there, and
+        what nothing refers to is removed from it.
+
+        `find` has found it.
+
+        Args:
+            spare: gives blocks of input that lie elsewhere, too.
+        """
+        assert self._newest is not None
+        snapshot = self._newest.snapshot
+        entries = list(self.log.read(snapshot.entry))
+        self.log.cut(snapshot.entry + len(entries))
+        inputs = {block.id: block for entry in entries for block in _blocks_of(entry)}
+        store.keep_only({*inputs, *blocks_in(snapshot)})
+        found = self._put_back(self._newest, store, spare)
+        lost = {id for id, block in inputs.items() if not _is_in(store, block, spare)}
+        if lost:
+            _log.warning("%d blocks of input are gone, and what they held is lost", len(lost))
+        return Found(snapshot, entries, found, frozenset(lost))
+
+    def _put_back(self, written: _Written, store: BlockStore, spare: Spare) -> dict[str, BlockRef]:
+        found: dict[str, BlockRef] = {}
+        pack = cache(lambda number: self._packs.read(_name(number)))
+        for id, block in blocks_in(written.snapshot).items():
+            if block.inline is not None or _is_in(store, block, spare):
+                found[id] = block
+                continue
+            try:
+                place = written.packed.get(id)
+                data = (
+                    self._blocks.read(id)
+                    if place is None
+                    else pack(place.pack)[place.start : place.start + block.nbytes]
+                )
+            except (FileNotFoundError, Damaged) as error:
+                if isinstance(error, Damaged):
+                    _log.warning("a block of the checkpoint is gone: %s", error)
+                continue
+            found[id] = store.put(_encoded(block, data), id)
+        return found
+
+
+def _blocks_of(entry: Entry) -> list[BlockRef]:
+    """Return the blocks in files that an entry says a batch has been given."""
+    lineages = entry.inputs.values() if isinstance(entry, Allocated) else ()
+    stored = [item.operation for lineage in lineages for item in lineage]
+    blocks = [b for one in stored if isinstance(one, Stored) for split in one.blocks for b in split]
+    return [block for block in blocks if block.inline is None]
+
+
+def _is_in(store: BlockStore, block: BlockRef, spare: Spare) -> bool:
+    """Return whether a block is in a store; it is put there if there is a spare one."""
+    try:
+        store.get(block)
+    except BlockLost:
+        try:
+            store.put(spare(block), block.id)
+        except BlockLost:
+            return False
+    return True
+
+
+def _encoded(block: BlockRef, data: memoryview) -> Encoded:
+    return Encoded(block.format, block.rows, [bytes(data)], block.index, block.keys)
+
+
+def nothing_spare(block: BlockRef) -> Encoded:
+    """Raise `BlockLost`: the block is nowhere else."""
+    raise BlockLost(block.id)
+
+
+def _name(number: int) -> str:
+    return f"{number:015}"
+
+
+def go_on(
+    engine: Engine, checkpoints: Checkpoints, skip: bool = False, spare: Spare = nothing_spare
+) -> None:
+    """Have a new engine go on from the newest checkpoint, if there is one, and take a snapshot of
+    where it is.
+
+    Args:
+        skip: leave out the batches whose time has passed.
+        spare: gives blocks of input that lie elsewhere, too; raises `BlockLost`.
+    """
+    snapshot = checkpoints.find()
+    if snapshot is not None:
+        found = checkpoints.read(engine.executor.store, spare)
+        recover(engine, snapshot, found.blocks, found.entries, found.lost)
+        again, late = len({job.time for job in engine.unfinished()}), missed(engine)
+        if skip:
+            skip_missed(engine)
+        checkpoints.recovery = Recovery(engine.clock.now(), again, late, skip and late > 0)
+    engine.checkpoints = checkpoints.status
+    checkpoints.take(engine)
+    engine.resume()
+
+
+def begin_in(fresh: Checkpoints, engine: Engine, before: Checkpoints | None) -> Checkpoints:
+    """Have a running engine keep these checkpoints from now on; return them.
+
+    Raises:
+        EngineError: it keeps some already, or there are some in the folder.
+    """
+    if before is not None:
+        raise EngineError(f"this engine keeps its checkpoints in {before.folder} already")
+    if fresh.find() is not None:
+        raise EngineError(
+            f"there is a checkpoint in {fresh.folder} already: StreamingContext.get_or_create goes "
+            "on from it; to start anew, give another folder"
+        )
+    engine.log, engine.checkpoints = fresh.log, fresh.status
+    fresh.take(engine)
+    return fresh
+
+
+def exists(folder: str) -> bool:
+    """Return whether there is a checkpoint in a folder."""
+    return bool(Files(within(folder, "snapshots")).names())
