@@ -16,6 +16,7 @@ from livebatch.errors import DefinitionError, NotRunning
 from livebatch.interval import Millis, check_multiple
 from livebatch.rdd import RDD
 from livebatch.stream import DStream, Input
+from livebatch.upstream import states_of, upstream
 
 
 class NodeRecord(msgspec.Struct, frozen=True):
@@ -370,32 +371,3 @@ def watched(nodes: dict[str, DStream[Any]]) -> list[Output]:
         for node in nodes.values()
         if isinstance(node, Input) and node.parents and node.parents[0].name is None
     ]
-
-
-def states_of(node: DStream[Any]) -> list[DStream[Any]]:
-    """Return the streams with a state that a stream is computed by, up to other named streams."""
-    return [found for found in unnamed_upstream(node) if found.cuts_lineage]
-
-
-def unnamed_upstream(node: DStream[Any]) -> list[DStream[Any]]:
-    """Return a stream and all that it is computed from, up to other named streams."""
-    found: dict[str, DStream[Any]] = {}
-    stack = [node]
-    while stack:
-        current = stack.pop()
-        if current.id not in found:
-            found[current.id] = current
-            stack.extend(parent for parent in current.parents if parent.name is None)
-    return list(found.values())
-
-
-def upstream(node: DStream[Any]) -> set[DStream[Any]]:
-    """Return a stream and all that it is computed from."""
-    found: set[DStream[Any]] = set()
-    stack = [node]
-    while stack:
-        current = stack.pop()
-        if current not in found:
-            found.add(current)
-            stack.extend(current.parents)
-    return found
