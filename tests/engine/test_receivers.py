@@ -16,9 +16,10 @@ import psutil
 import pytest
 
 import livebatch as lb
+from livebatch.block import encode
 from livebatch.engine import receiving
 from livebatch.engine.child import Child
-from livebatch.engine.durable import DurableBlocks, state_dir
+from livebatch.engine.durable import DurableBlocks, block_id, state_dir
 from livebatch.errors import DefinitionError
 from livebatch.events import Event, SourceChanged
 from livebatch.testing import ManualContext
@@ -292,6 +293,26 @@ def test_a_receiver_that_has_worked_is_started_again_at_once(
             (pid,) = processes(os.getpid(), "livebatch.engine.receiver")
             os.kill(pid, signal.SIGKILL)
         assert rows == [0, 1, 2]
+
+
+def test_what_a_dead_receiver_could_not_report_is_taken_in(
+    ssc: lb.StreamingContext, gate: Gate
+) -> None:
+    gate.open()
+    connection: Any = ssc.connection
+    durable = DurableBlocks(state_dir(connection.found.name))
+    with line_server() as server:
+        lines = ssc.socket_text_stream("127.0.0.1", server.port, durable=True)
+        rows = collected(ssc.register("numbers", lines.map(gate)))
+        eventually(lambda: server.connections)
+        server.send("1")
+        eventually(lambda: rows == [1])
+        durable.put(encode(["2"]), block_id(lines.id, 1, 2))  # its last deed
+        (pid,) = processes(os.getpid(), "livebatch.engine.receiver")
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: len(server.connections) == 2)
+        server.send("3")
+        eventually(lambda: rows == [1, 2, 3])
 
 
 # -- graceful stops --------------------------------------------------------------------------
