@@ -20,7 +20,7 @@ from livebatch.engine.log import (
     Began,
     Changed,
     Entry,
-    MemoryLog,
+    NoLog,
     NotSettled,
     Settled,
     Skipped,
@@ -171,7 +171,7 @@ def recover(
     Args:
         blocks: those of the snapshot that are there.
     """
-    log, engine.log = engine.log, MemoryLog()
+    log, engine.log = engine.log, NoLog()
     receivers, engine.receivers = engine.receivers, None
     engine.allocator.recovering = True
     try:
