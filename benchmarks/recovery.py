@@ -1,4 +1,4 @@
-"""How late a batch is whose worker is killed, stopped, or hangs."""
+"""How late a batch is whose only worker is killed, stopped, or hangs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def accident(name: str, act: Callable[[], None]) -> list[Measure]:
     """Measure the delays of batches in whose first task a worker comes to grief the first time."""
     struck: list[int] = []
     others: list[int] = []
-    with TemporaryDirectory() as folder, lb.StreamingContext(f"{BATCH}ms", workers=2) as ssc:
+    with TemporaryDirectory() as folder, lb.StreamingContext(f"{BATCH}ms", workers=1) as ssc:
         delays = settled(ssc, EVERY * (TIMES + 1))
         numbers: list[list[int]] = [[n] * 100 for n in range(EVERY * (TIMES + 2))]
         stream = ssc.queue_stream(numbers).map(lambda n: once(folder, n, act))

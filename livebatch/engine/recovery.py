@@ -20,7 +20,7 @@ from livebatch.engine.log import (
     Began,
     Changed,
     Entry,
-    MemoryLog,
+    NoLog,
     NotSettled,
     Settled,
     Skipped,
@@ -177,7 +177,7 @@ def recover(
         blocks: those of the snapshot that are there.
         lost: blocks of input, by id, that are not.
     """
-    log, engine.log = engine.log, MemoryLog()
+    log, engine.log = engine.log, NoLog()
     receivers, engine.receivers = engine.receivers, None
     engine.allocator.recovering = True
     try:
