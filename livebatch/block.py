@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickle
 import struct
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain, repeat
 from operator import itemgetter
@@ -140,6 +140,9 @@ class BlockStore(Protocol):
 
     def delete(self, id: str) -> None:
         """Forget a block; views of it that are held stay readable."""
+
+    def keep_only(self, ids: Collection[str]) -> None:
+        """Forget every block but these, and what was half written."""
 
     def used(self) -> int:
         """Return how many bytes are taken up in memory."""

@@ -25,11 +25,13 @@ class BadRecords(msgspec.Struct, frozen=True):
         count: how many.
         seen: of how many.
         samples: what was raised, for the first ones.
+        misfits: so many of them did not have a frame's columns, for which no batch fails.
     """
 
     count: int
     seen: int
     samples: tuple[Failure, ...]
+    misfits: int = 0
 
 
 class SourceState(Message, frozen=True):

@@ -16,6 +16,8 @@ from livebatch.errors import DefinitionError, NotRunning
 from livebatch.interval import Millis, check_multiple
 from livebatch.rdd import RDD
 from livebatch.stream import DStream, Input
+from livebatch.succession import Pair, successors, take_over
+from livebatch.upstream import states_of, upstream
 
 
 class NodeRecord(msgspec.Struct, frozen=True):
@@ -87,6 +89,9 @@ class Graph:
 
     Args:
         batch: the batch interval, in milliseconds.
+
+    Attributes:
+        recovered: names of streams that were restored and have not been defined anew since.
     """
 
     def __init__(self, batch: Millis) -> None:
@@ -96,6 +101,7 @@ class Graph:
         self.zero: Millis | None = None
         self.nodes: dict[str, DStream[Any]] = {}
         self.outputs: dict[str, Output] = {}
+        self.recovered: set[str] = set()
         self._orphans: list[RDD[Any]] = []
 
     # -- changing it -------------------------------------------------------------------------
@@ -113,6 +119,7 @@ class Graph:
         added = self._build(list(fresh.values()))
         names = {o.name: (added | self.nodes)[o.stream] for o in outputs if o.name}
         self._check(names, added)
+        states = self._states_taken_over(names)
         self._amend([item for item in nodes if item.id in self.nodes])
         for name, node in names.items():
             self._replace(name, node)
@@ -123,8 +130,20 @@ class Graph:
             node.remember_for(self.least)
             if self.zero is not None:
                 node.started(self.zero, now)
+        take_over(states, now)
+        self.recovered -= names.keys()
         self._drop_unused()
         self.version += 1
+
+    def _states_taken_over(self, names: dict[str, DStream[Any]]) -> list[Pair]:
+        """Return the states that go on where streams are defined anew for the first time since they
+        were restored."""
+        return [
+            pair
+            for name in names.keys() & self.recovered
+            if (old := self._by_name(name)) is not None and old is not names[name]
+            for pair in successors(name, names[name], old)
+        ]
 
     def _build(self, fresh: Sequence[NodeRecord]) -> dict[str, DStream[Any]]:
         added: dict[str, DStream[Any]] = {}
@@ -147,6 +166,7 @@ class Graph:
         for item, name in kept:
             node = self.nodes[item.id]
             node.name, node.zero = name, zero or 0
+        self.recovered = {name for _, name in kept if name}
 
     def _amend(self, known: Sequence[NodeRecord]) -> None:
         for item in known:
@@ -245,9 +265,11 @@ class Graph:
             for k, o in self.outputs.items()
             if not o.serves or id(self.nodes.get(o.serves)) in used
         }
-        for node in [node for node in self.nodes.values() if id(node) not in used]:
+        dropped = [node for node in self.nodes.values() if id(node) not in used]
+        for node in dropped:
             del self.nodes[node.id]
-            self._orphans += node.held()
+        held = {rdd.id for node in self.nodes.values() for rdd in node.held()} if dropped else ()
+        self._orphans += [r for node in dropped for r in node.held() if r.id not in held]
         self.settle_memory()
 
     def settle_memory(self) -> None:
@@ -370,32 +392,3 @@ def watched(nodes: dict[str, DStream[Any]]) -> list[Output]:
         for node in nodes.values()
         if isinstance(node, Input) and node.parents and node.parents[0].name is None
     ]
-
-
-def states_of(node: DStream[Any]) -> list[DStream[Any]]:
-    """Return the streams with a state that a stream is computed by, up to other named streams."""
-    return [found for found in unnamed_upstream(node) if found.cuts_lineage]
-
-
-def unnamed_upstream(node: DStream[Any]) -> list[DStream[Any]]:
-    """Return a stream and all that it is computed from, up to other named streams."""
-    found: dict[str, DStream[Any]] = {}
-    stack = [node]
-    while stack:
-        current = stack.pop()
-        if current.id not in found:
-            found[current.id] = current
-            stack.extend(parent for parent in current.parents if parent.name is None)
-    return list(found.values())
-
-
-def upstream(node: DStream[Any]) -> set[DStream[Any]]:
-    """Return a stream and all that it is computed from."""
-    found: set[DStream[Any]] = set()
-    stack = [node]
-    while stack:
-        current = stack.pop()
-        if current not in found:
-            found.add(current)
-            stack.extend(current.parents)
-    return found

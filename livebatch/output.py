@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 16
 """So many files are read at the same time: from an object store each takes its time."""
 
-_DATA = re.compile(r"\.?(\d+)-([A-Za-z0-9_.-]+)-\d{5}-[0-9a-f]{8}\..*")
+_WRITTEN = re.compile(r"\.?(\d+)-([A-Za-z0-9_.-]+?)(-\d{5}-[0-9a-f]{8}\..*|\.batch\.[0-9a-f]{4})")
+"""Files of data, and manifests that were only begun."""
 
 
 class CommittedBatch(NamedTuple):
@@ -172,10 +173,10 @@ def vacuum_output(path: str | Path, older_than: Duration = "1h") -> list[str]:
     """
     folder, before = Folder(path), SystemClock().now() - to_millis(older_than, "older_than")
     old = [entry.name for entry in folder.entries() if entry.modified < before]
-    data = [(name, key) for name in old if (key := _key_of_data(name)) is not None]
-    complete = {key: manifest.read(folder, key) for key in {key for _, key in data}}
+    written = [(name, key) for name in old if (key := _key_of(name)) is not None]
+    complete = {key: manifest.read(folder, key) for key in {key for _, key in written}}
     counting = {file.name for found in complete.values() if found for file in found.files}
-    removed = [name for name, key in data if complete[key] and name not in counting]
+    removed = [name for name, key in written if complete[key] and name not in counting]
     for name in removed:
         folder.remove(name)
     return removed
@@ -186,8 +187,8 @@ def _keys(folder: Folder) -> list[Key]:
     return sorted((key for key in found if key), key=lambda key: (key.time, key.writer))
 
 
-def _key_of_data(name: str) -> Key | None:
-    found = _DATA.fullmatch(name.rpartition("/")[2])
+def _key_of(name: str) -> Key | None:
+    found = _WRITTEN.fullmatch(name.rpartition("/")[2])
     return Key(found[2], int(found[1])) if found else None
 
 

@@ -37,6 +37,7 @@ def runtime_directory(no_process_left: None) -> Iterator[str]:
     """Keep the tests' engines apart from the user's, on a path short enough for unix sockets."""
     with tempfile.TemporaryDirectory(prefix="lb-") as directory, pytest.MonkeyPatch.context() as mp:
         mp.setenv("XDG_RUNTIME_DIR", directory)
+        mp.setenv("XDG_STATE_HOME", directory)
         yield directory
 
 

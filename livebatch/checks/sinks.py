@@ -54,6 +54,7 @@ def check_sink(make: Callable[[], Sink], read: Callable[[], Iterable[str]], ever
         ...     check_sink(
         ...         lambda: sink("text", {"path": folder}),
         ...         lambda: lb.read_output(folder).to_arrow().column("value").to_pylist(),
+        ...         every=20,
         ...     )
     """
     made = make()

@@ -32,6 +32,7 @@ def check_source(
     *,
     feed: Callable[[], object] | None = None,
     fail: Callable[[], object] | None = None,
+    acknowledged: Callable[[], int] | None = None,
     batch: Duration = "1s",
     batches: int = 3,
 ) -> None:
@@ -42,17 +43,21 @@ def check_source(
 
     Of a pull source: the first plan only says where it begins; offsets are plain data and left
     as they are; to plan again from the same offsets, even by another instance, gives the same
-    readers; readers travel, give the same whenever they are called, and are not given twice.
+    readers; readers travel, give the same whenever they are called, and are not given twice; a
+    limit leaves nothing out, repeats nothing, and does not bring it to a halt.
 
     Of a push source: it reports ``receiving`` before it emits; it waits while the receiver takes
     nothing, and goes on afterwards; it ends within a second of being told to stop, also while it
-    waits, and not by itself; what it raises is a `SourceError`.
+    waits, and not by itself; what it raises is a `SourceError`; it acknowledges only what has been
+    flushed, and does so.
 
     Args:
         make: makes the source, each time anew.
         feed: makes something new available; called before each batch of a pull source, and
             whenever something is expected of a push source. Not needed if it comes by itself.
         fail: takes away what a push source reads from; it must then raise.
+        acknowledged: tells how many records a push source has acknowledged so far, if it does,
+            to where they come from.
         batch: the time between the batches of a pull source, which begin now.
         batches: how many.
 
@@ -72,6 +77,8 @@ def check_source(
         _PullCheck(make, feed).run(SystemClock().now(), to_millis(batch), batches)
     else:
         _check_push(make, feed, fail)
+        if acknowledged is not None:
+            _check_acknowledges(make, feed, acknowledged)
 
 
 def _check_travels(made: Source) -> None:
@@ -131,11 +138,23 @@ class _PullCheck:
                     "planned something else from the same offsets, so that a batch could not be "
                     f"computed again: {again} and {then}, not {readers} and {after}",
                 )
-        for reader in readers:
-            self._read(reader)
+        self._check_limit(offsets, time, [row for reader in readers for row in self._read(reader)])
         return after
 
-    def _read(self, reader: Any) -> None:
+    def _check_limit(self, offsets: Any, time: Millis, rows: list[Any]) -> None:
+        some, after = self._source.plan(_travel(offsets), time, 1)
+        rest, _ = self._source.plan(_travel(after), time, None)
+        if rows and _travel(after) == offsets:
+            _broken(self._source, "does not get on when it is limited to one record")
+        found = [row for r in (*some, *rest) for row in _rows(self._source, load(r)())]
+        if found[: len(rows)] != rows:
+            _broken(
+                self._source,
+                "gave other rows when it was limited to one record and then not: "
+                f"{found}, not {rows}",
+            )
+
+    def _read(self, reader: Any) -> list[Any]:
         if reader in self._planned:
             _broken(self._source, f"has the same read twice: {reader}")
         self._planned.append(reader)
@@ -148,6 +167,7 @@ class _PullCheck:
         if first != second:
             _broken(self._source, f"has a reader that gives other rows the second time: {reader}")
         self._rows += len(first)
+        return first
 
 
 def _check_push(
@@ -173,6 +193,25 @@ def _check_push(
             run.expect_failure()
 
 
+def _check_acknowledges(
+    make: Callable[[], Source],
+    feed: Callable[[], object] | None,
+    acknowledged: Callable[[], int],
+) -> None:
+    with _Run(make(), feed) as run:
+        before = acknowledged()
+        run.receiver.keep()
+        run.expect("emitted, but did not flush", lambda receiver: receiver.flushing)
+        if acknowledged() > before:
+            _broken(run.source, "acknowledged records before they had been flushed")
+        run.receiver.release()
+        run.expect(
+            "did not acknowledge what it had flushed",
+            lambda receiver: receiver.flushed > 0 and acknowledged() > before,
+        )
+        run.stop("after it acknowledged")
+
+
 class _Receiver:
     """Counts what a push source emits, and can keep it waiting."""
 
@@ -182,7 +221,8 @@ class _Receiver:
         self.receiving = self.holding = self.ended = False
         self.error: Exception | None = None
         self._source = source
-        self._held = False
+        self.flushing, self.flushed = False, 0
+        self._held = self._kept = False
         self._stop = threading.Event()
 
     def emit(self, records: Sequence[Any] | pa.Table) -> None:
@@ -206,7 +246,16 @@ class _Receiver:
 
     def flush(self) -> None:
         with self.changed:
-            self.changed.wait_for(lambda: not self._held)
+            records, self.flushing = self.records, True
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: not self._kept or self._stop.is_set())
+            self.flushing, self.flushed = False, records
+            self.changed.notify_all()
+
+    def keep(self) -> None:
+        """Have flushes wait until this is released."""
+        with self.changed:
+            self._kept = True
 
     def stopping(self, seconds: float = 0.0) -> bool:
         return self._stop.wait(seconds)
@@ -217,7 +266,7 @@ class _Receiver:
 
     def release(self) -> None:
         with self.changed:
-            self._held = False
+            self._held = self._kept = False
             self.changed.notify_all()
 
     def stop(self) -> None:
@@ -232,7 +281,7 @@ class _Run:
     def __init__(self, source: Source, feed: Callable[[], object] | None) -> None:
         assert isinstance(source, PushSource)
         self.receiver = _Receiver(source)
-        self._source, self._feed, self._seen = source, feed, 0
+        self.source, self._feed, self._seen = source, feed, 0
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> _Run:
@@ -261,20 +310,20 @@ class _Run:
         error = self.receiver.error
         if not isinstance(error, SourceError):
             raised = "nothing" if error is None else repr(error)
-            _broken(self._source, f"raised {raised} when it failed, not a SourceError", error)
+            _broken(self.source, f"raised {raised} when it failed, not a SourceError", error)
 
     def stop(self, when: str) -> None:
         self.receiver.stop()
         self._thread.join(STOPPED_S)
         if self._thread.is_alive():
-            _broken(self._source, f"did not stop within {STOPPED_S:g} s {when}")
+            _broken(self.source, f"did not stop within {STOPPED_S:g} s {when}")
         if (error := self.receiver.error) is not None:
-            _broken(self._source, f"raised {error!r} when it was stopped", error)
+            _broken(self.source, f"raised {error!r} when it was stopped", error)
 
     def _run(self) -> None:
-        assert isinstance(self._source, PushSource)
+        assert isinstance(self.source, PushSource)
         try:
-            self._source.run(self.receiver)
+            self.source.run(self.receiver)
         except Exception as error:
             self.receiver.error = error
         with self.receiver.changed:
@@ -290,10 +339,10 @@ class _Run:
         if isinstance(receiver.error, AssertionError):
             raise receiver.error
         if receiver.error is not None:
-            _broken(self._source, f"raised {receiver.error!r}", receiver.error)
+            _broken(self.source, f"raised {receiver.error!r}", receiver.error)
         if receiver.ended:
             otherwise = "ended by itself, and would be started again: raise a SourceError"
-        _broken(self._source, otherwise)
+        _broken(self.source, otherwise)
 
 
 def _rows(source: Source, records: Any) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from livebatch.block import BlockRef
@@ -29,6 +29,7 @@ class Allocator:
         self.received_blocks: dict[str, list[BlockRef]] = {}
         self.queues: dict[str, deque[RDD[Any]]] = {}
         self.offsets: dict[str, Any] = {}
+        self.newest: dict[str, str] = {}
         self._inputs: set[str] = set()
         self._taken_on: set[str] = set()
         self.recovering = False
@@ -43,6 +44,7 @@ class Allocator:
         for id in gone:
             self._sources.pop(id, None)
             self.queues.pop(id, None)
+            self.newest.pop(id, None)
             self.offsets.pop(id, None)
         return [block for id in gone for block in self.received_blocks.pop(id, [])]
 
@@ -86,14 +88,19 @@ class Allocator:
         offsets = {id: self.offsets[id] for id in ids if id in self.offsets}
         return Allocated(time, version, {id: to_lineage(made[id]) for id in ids}, offsets)
 
-    def allocate_again(self, node: Input[Any], entry: Allocated) -> RDD[Any]:
-        """Return what an input's batch consists of, as it was logged."""
+    def allocate_again(
+        self, node: Input[Any], entry: Allocated, lost: Collection[str] = ()
+    ) -> RDD[Any]:
+        """Return what an input's batch consists of, as it was logged, but for lost blocks."""
         if node.source == "queue":
             return self._from_queue(node)
         rdd = from_lineage(entry.inputs[node.id], self.runner)
-        taken = {block.id for block in blocks_of(rdd)}
-        waiting = self.received_blocks.get(node.id, ())
-        self.received_blocks[node.id] = [block for block in waiting if block.id not in taken]
+        if found := blocks_of(rdd):
+            self.newest[node.id] = found[-1].id
+            taken = {block.id for block in found}
+            waiting = self.received_blocks.get(node.id, ())
+            self.received_blocks[node.id] = [b for b in waiting if b.id not in taken]
+            rdd = stored([block for block in found if block.id not in lost], self.runner)
         if node.id in entry.offsets:
             self.offsets[node.id] = entry.offsets[node.id]
         return rdd
@@ -101,6 +108,7 @@ class Allocator:
     def received(self, stream: str, block: BlockRef) -> list[BlockRef]:
         """Take in a block of a push source; return those that are dropped for it."""
         waiting = self.received_blocks.setdefault(stream, [])
+        self.newest[stream] = block.id
         return self._intake.buffers.add(stream, block, waiting)
 
     def offered(self, stream: str, rdds: Iterable[RDD[Any]]) -> None:

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 
@@ -23,17 +24,19 @@ from livebatch.block import BlockRef, BlockStore, Encoded
 from livebatch.closures import digests
 from livebatch.engine.core import Engine
 from livebatch.engine.files import Damaged, Files
-from livebatch.engine.log import CodeFiles, Entry, FileLog
+from livebatch.engine.log import Allocated, CodeFiles, Entry, FileLog
 from livebatch.engine.recovery import missed, recover, skip_missed, snapshot_of
 from livebatch.engine.snapshot import Lineages, Snapshot, blocks_in
 from livebatch.errors import BlockLost, EngineError
 from livebatch.events import CheckpointStatus, Recovery
 from livebatch.filesystems import reason, within
 from livebatch.interval import Millis
+from livebatch.rdd.operation import Stored
 
 _log = logging.getLogger(__name__)
 
 Run = Callable[[Callable[[], None]], "Future[None]"]
+Spare = Callable[[BlockRef], Encoded]
 
 
 class _Packed(msgspec.Struct, frozen=True, array_like=True):
@@ -59,11 +62,13 @@ class Found:
         snapshot: the newest that can be read.
         entries: of the log, since then.
         blocks: those of the snapshot that are there, by id.
+        lost: blocks of input, by id, that batches since then had and that are not there.
     """
 
     snapshot: Snapshot
     entries: list[Entry]
     blocks: Mapping[str, BlockRef]
+    lost: frozenset[str]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -112,6 +117,7 @@ class Checkpoints:
         self._before: _Written | None = None
         self._writing: Future[None] | None = None
         self._due: Millis = 0
+        self._held: list[tuple[frozenset[str], Millis]] = []
         self.taken: Millis | None = None
         self.trouble = ""
         self.recovery: Recovery | None = None
@@ -154,7 +160,8 @@ class Checkpoints:
             self._failed(error)
             return
         number, needed, store = self._number, lineages.needed, engine.executor.store
-        engine.keeping.pinned = frozenset(lineages.records)
+        self._held = [*self._held, (frozenset(lineages.records), engine.now)]
+        self._hold(engine)
         self._before, self._newest = self._newest, written
         self.taken = None if engine.tick is None else engine.now
         self._writing = self._run(
@@ -170,13 +177,20 @@ class Checkpoints:
     def _finish(self, engine: Engine) -> None:
         assert self._writing is not None
         error, self._writing = self._writing.exception(), None
-        engine.keeping.pinned = frozenset()
         if error is not None:
             self._newest, self._before = self._before, None
+            self._held.pop()
             self._failed(error)
         else:
             self.trouble = ""
+            self._held = self._held[-2:]
             self._code.keep_since(self._number - 1)
+        self._hold(engine)
+
+    def _hold(self, engine: Engine) -> None:
+        """Have the engine keep what it would need to go on from any snapshot that there is."""
+        engine.keeping.pinned = frozenset().union(*(ids for ids, _ in self._held))
+        engine.keeping.since = self._held[0][1] if self._held else None
 
     def _failed(self, error: BaseException) -> None:
         said = reason(error) if isinstance(error, OSError) else str(error)
@@ -233,68 +247,96 @@ class Checkpoints:
             return self._newest.snapshot
         return None
 
-    def read(self, store: BlockStore) -> Found:
-        """Return what to go on from; blocks that are missing in the store are put back there.
+    def read(self, store: BlockStore, spare: Spare) -> Found:
+        """Return what to go on from; blocks that are missing in the store are put back there, and
+        what nothing refers to is removed from it.
 
         `find` has found it.
+
+        Args:
+            spare: gives blocks of input that lie elsewhere, too.
         """
         assert self._newest is not None
         snapshot = self._newest.snapshot
         entries = list(self.log.read(snapshot.entry))
         self.log.cut(snapshot.entry + len(entries))
-        return Found(snapshot, entries, self._restored(self._newest, store))
+        inputs = {block.id: block for entry in entries for block in _blocks_of(entry)}
+        store.keep_only({*inputs, *blocks_in(snapshot)})
+        found = self._put_back(self._newest, store, spare)
+        lost = {id for id, block in inputs.items() if not _is_in(store, block, spare)}
+        if lost:
+            _log.warning("%d blocks of input are gone, and what they held is lost", len(lost))
+        return Found(snapshot, entries, found, frozenset(lost))
 
-    def _restored(self, written: _Written, store: BlockStore) -> dict[str, BlockRef]:
+    def _put_back(self, written: _Written, store: BlockStore, spare: Spare) -> dict[str, BlockRef]:
         found: dict[str, BlockRef] = {}
-        packs: dict[int, memoryview] = {}
+        pack = cache(lambda number: self._packs.read(_name(number)))
         for id, block in blocks_in(written.snapshot).items():
-            if block.inline is not None or _is_in(store, block):
+            if block.inline is not None or _is_in(store, block, spare):
                 found[id] = block
                 continue
-            place = written.packed.get(id)
             try:
-                if place is None:
-                    data = self._blocks.read(id)
-                else:
-                    if place.pack not in packs:
-                        packs[place.pack] = self._packs.read(_name(place.pack))
-                    data = packs[place.pack][place.start : place.start + block.nbytes]
+                place = written.packed.get(id)
+                data = (
+                    self._blocks.read(id)
+                    if place is None
+                    else pack(place.pack)[place.start : place.start + block.nbytes]
+                )
             except (FileNotFoundError, Damaged) as error:
                 if isinstance(error, Damaged):
                     _log.warning("a block of the checkpoint is gone: %s", error)
                 continue
-            found[id] = _put_back(block, data, store)
+            found[id] = store.put(_encoded(block, data), id)
         return found
 
 
-def _is_in(store: BlockStore, block: BlockRef) -> bool:
+def _blocks_of(entry: Entry) -> list[BlockRef]:
+    """Return the blocks in files that an entry says a batch has been given."""
+    lineages = entry.inputs.values() if isinstance(entry, Allocated) else ()
+    stored = [item.operation for lineage in lineages for item in lineage]
+    blocks = [b for one in stored if isinstance(one, Stored) for split in one.blocks for b in split]
+    return [block for block in blocks if block.inline is None]
+
+
+def _is_in(store: BlockStore, block: BlockRef, spare: Spare) -> bool:
+    """Return whether a block is in a store; it is put there if there is a spare one."""
     try:
         store.get(block)
     except BlockLost:
-        return False
+        try:
+            store.put(spare(block), block.id)
+        except BlockLost:
+            return False
     return True
 
 
-def _put_back(block: BlockRef, data: memoryview, store: BlockStore) -> BlockRef:
-    encoded = Encoded(block.format, block.rows, [bytes(data)], block.index, block.keys)
-    return store.put(encoded, block.id)
+def _encoded(block: BlockRef, data: memoryview) -> Encoded:
+    return Encoded(block.format, block.rows, [bytes(data)], block.index, block.keys)
+
+
+def nothing_spare(block: BlockRef) -> Encoded:
+    """Raise `BlockLost`: the block is nowhere else."""
+    raise BlockLost(block.id)
 
 
 def _name(number: int) -> str:
     return f"{number:015}"
 
 
-def go_on(engine: Engine, checkpoints: Checkpoints, skip: bool = False) -> None:
+def go_on(
+    engine: Engine, checkpoints: Checkpoints, skip: bool = False, spare: Spare = nothing_spare
+) -> None:
     """Have a new engine go on from the newest checkpoint, if there is one, and take a snapshot of
     where it is.
 
     Args:
         skip: leave out the batches whose time has passed.
+        spare: gives blocks of input that lie elsewhere, too; raises `BlockLost`.
     """
     snapshot = checkpoints.find()
     if snapshot is not None:
-        found = checkpoints.read(engine.executor.store)
-        recover(engine, snapshot, found.blocks, found.entries)
+        found = checkpoints.read(engine.executor.store, spare)
+        recover(engine, snapshot, found.blocks, found.entries, found.lost)
         again, late = len({job.time for job in engine.unfinished()}), missed(engine)
         if skip:
             skip_missed(engine)

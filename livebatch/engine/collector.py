@@ -11,11 +11,20 @@ import pyarrow as pa
 MOST = 500_000
 """A source that emits faster than blocks are cut waits when so many records are pending."""
 
+USUAL = 100
+"""So many bytes a record is taken to have until a block of them was cut."""
+
 
 class Collector:
-    """A `livebatch.sources.base.Receiver` between a source's thread and the one that cuts."""
+    """A `livebatch.sources.base.Receiver` between a source's thread and the one that cuts.
 
-    def __init__(self) -> None:
+    Args:
+        room: bytes that a block may have, about.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._most = max(1, min(MOST, room // USUAL))
         self._rows: list[Any] = []
         self._tables: list[pa.Table] = []
         self._states: list[tuple[str, str]] = []
@@ -36,7 +45,7 @@ class Collector:
 
     @property
     def _has_room(self) -> bool:
-        return self._pending < MOST and not self._held
+        return self._pending < self._most and not self._held
 
     def flush(self) -> None:
         with self._changed:
@@ -61,6 +70,10 @@ class Collector:
         with self._changed:
             self._held = held
             self._changed.notify_all()
+
+    def learn(self, rows: int, nbytes: int) -> None:
+        """Learn from a block how large records are."""
+        self._most = max(1, min(MOST, self._room * rows // max(nbytes, 1)))
 
     def reports(self) -> list[tuple[str, str]]:
         """Return the reports since the last call."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,6 +58,10 @@ class PlanOnly:
 
 class Receivers(Protocol):
     """Where push sources run."""
+
+    def take_up(self, inputs: Sequence[Input[Any]], newest: Mapping[str, str]) -> None:
+        """Hand on what lies on disk of these inputs, and came after the newest blocks, by id, that
+        are known of each."""
 
     def keep_only(self, inputs: Sequence[Input[Any]]) -> None:
         """Run the sources of these inputs, and no others."""

@@ -143,6 +143,12 @@ class DurableBlocks:
                 found.blocks.append(msgspec.structs.replace(ref, keys=block.keys))
         return found
 
+    def after(self, stream: str, newest: str | None) -> Unclaimed:
+        """Return the blocks of a stream that came after one; all, if there was none."""
+        parts = _ID.fullmatch(newest or "")
+        last = (int(parts["start"]), int(parts["number"])) if parts else (0, 0)
+        return self.unclaimed(stream, {id for place, id in self._numbered(stream) if place <= last})
+
     def delete(self, ids: Iterable[str]) -> None:
         """Remove blocks that nobody will ask for any more; those that are not here are passed
         over."""

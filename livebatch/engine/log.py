@@ -96,6 +96,16 @@ class BatchLog(Protocol):
     def close(self) -> None: ...
 
 
+class NoLog:
+    """Keeps nothing: what entries name, small blocks with their rows among it, can be freed."""
+
+    def append(self, entry: Entry) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 class MemoryLog:
     """Keeps the newest entries in a list, for tests.
 
@@ -103,7 +113,7 @@ class MemoryLog:
         most: so many.
     """
 
-    def __init__(self, most: int = 10_000) -> None:
+    def __init__(self, most: int = 1000) -> None:
         self.entries: list[Entry] = []
         self._most = most
 

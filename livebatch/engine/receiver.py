@@ -42,7 +42,6 @@ class ReceiverProcess:
     def __init__(self, address: str, store: SharedMemoryStore, stream: str) -> None:
         self._store, self._stream = store, stream
         self._line = Line(address, Hello("receiver", stream, os.getpid()), alive=lambda: True)
-        self._collector = Collector()
         self._state = SourceState(stream, "connecting")
         self._trouble: str | None = None
         self._told_to_stop = False
@@ -56,7 +55,7 @@ class ReceiverProcess:
         made = source(order.source, order.options)
         assert isinstance(made, PushSource)
         self._policy = receiving_of(order.options).on_overflow
-        self._tally = Tally(order.buffer)
+        self._tally, self._collector = Tally(order.buffer), Collector(order.buffer)
         self._start = order.start or os.getpid()
         self._durable = DurableBlocks(Path(order.durable)) if order.durable else None
         running = threading.Thread(target=self._keep_running, args=[made], daemon=True)
@@ -147,6 +146,7 @@ class ReceiverProcess:
                 self._troubled("waiting", str(error))
                 self._listen(1.0)
         self._tally.add(ref)
+        self._collector.learn(ref.rows, ref.nbytes)
         self._line.send(Received(self._stream, ref))
 
     def _put(self, block: Encoded, id: str) -> BlockRef:

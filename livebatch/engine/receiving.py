@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -179,14 +179,27 @@ class ReceiverHost:
         if not order.durable:
             return
         known = {block_id(order.stream, order.start, n + 1) for n in range(receiver.blocks)}
-        store = self._place.open(overflows=True)
         found = self._durable.unclaimed(order.stream, known)
-        for ref in found.blocks:
-            if ref.id.startswith(f"{order.stream}-{order.start}."):
-                try:
-                    self._received(order.stream, store.put(self._durable.read(ref), ref.id))
-                except StoreFull as error:  # it stays on disk
-                    self._changed(SourceState(order.stream, "waiting", str(error)))
+        mine = f"{order.stream}-{order.start}."
+        self._put_back(order.stream, [ref for ref in found.blocks if ref.id.startswith(mine)])
+
+    def take_up(self, inputs: Sequence[Input[Any]], newest: Mapping[str, str]) -> None:
+        for node in inputs:
+            if _is_push(node) and receiving_of(node.options).durable:
+                found = self._durable.after(node.id, newest.get(node.id))
+                if found.damaged:
+                    said = f"{len(found.damaged)} damaged blocks on disk were passed over"
+                    self._changed(SourceState(node.id, "recovering", said))
+                self._put_back(node.id, found.blocks)
+
+    def _put_back(self, stream: str, blocks: Sequence[BlockRef]) -> None:
+        """Take in blocks that are on disk."""
+        store = self._place.open(overflows=True)
+        for ref in blocks:
+            try:
+                self._received(stream, store.put(self._durable.read(ref), ref.id))
+            except StoreFull as error:  # it stays on disk
+                self._changed(SourceState(stream, "waiting", str(error)))
 
     def _heard(self, peer: Peer, tag: bytes, message: AnyMessage) -> None:
         match message:

@@ -4,7 +4,7 @@ nothing had happened: the log is followed entry by entry, and what it leaves unf
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,7 +20,7 @@ from livebatch.engine.log import (
     Began,
     Changed,
     Entry,
-    MemoryLog,
+    NoLog,
     NotSettled,
     Settled,
     Skipped,
@@ -90,6 +90,7 @@ def snapshot_of(engine: Engine, lineages: Lineages, entry: int) -> Snapshot:
             for id, blocks in allocator.received_blocks.items()
         },
         queues={id: tuple(rdd.id for rdd in queue) for id, queue in queued.items()},
+        newest=dict(allocator.newest),
         broadcasts=dict(engine.broadcasts.newest),
         loaders={
             id: (loader.function, loader.every, loader.due)
@@ -161,7 +162,11 @@ def _time(job: Job) -> Millis:
 
 
 def recover(
-    engine: Engine, snapshot: Snapshot, blocks: Mapping[str, BlockRef], entries: Sequence[Entry]
+    engine: Engine,
+    snapshot: Snapshot,
+    blocks: Mapping[str, BlockRef],
+    entries: Sequence[Entry],
+    lost: Collection[str] = (),
 ) -> None:
     """Have a new engine go on from a snapshot and what was logged after it.
 
@@ -170,17 +175,20 @@ def recover(
 
     Args:
         blocks: those of the snapshot that are there.
+        lost: blocks of input, by id, that are not.
     """
-    log, engine.log = engine.log, MemoryLog()
+    log, engine.log = engine.log, NoLog()
     receivers, engine.receivers = engine.receivers, None
     engine.allocator.recovering = True
     try:
         _restore(engine, snapshot, blocks)
         for entry in entries:
-            _follow(engine, entry)
+            _follow(engine, entry, lost)
     finally:
         engine.log, engine.receivers = log, receivers
     engine.allocator.recovered(engine.graph.inputs, engine.clock.now())
+    if receivers is not None:
+        receivers.take_up(list(engine.graph.inputs), engine.allocator.newest)
 
 
 def missed(engine: Engine) -> int:
@@ -211,6 +219,7 @@ def _restore(engine: Engine, snapshot: Snapshot, blocks: Mapping[str, BlockRef])
         id: [blocks[block.id] for block in given if block.id in blocks]
         for id, given in snapshot.received.items()
     }
+    allocator.newest = dict(snapshot.newest)
     allocator.queues = {
         id: deque(rdds[rdd] for rdd in queue if rdd in rdds)
         for id, queue in snapshot.queues.items()
@@ -249,7 +258,7 @@ def _with_blocks(batch: Batch, blocks: tuple[BlockRef, ...]) -> Batch:
     return msgspec.structs.replace(batch, blocks=blocks)
 
 
-def _follow(engine: Engine, entry: Entry) -> None:
+def _follow(engine: Engine, entry: Entry, lost: Collection[str]) -> None:
     """Do what an entry of the log says was done."""
     match entry:
         case Changed():
@@ -261,7 +270,7 @@ def _follow(engine: Engine, entry: Entry) -> None:
         case Skipped():
             engine.tick = entry.tick
         case Allocated():
-            _allot_again(engine, entry)
+            _allot_again(engine, entry, lost)
         case Settled():
             for progress, job in _jobs_at(engine, entry.time):
                 if job.output.function is not None:
@@ -285,9 +294,9 @@ def _change_again(engine: Engine, entry: Changed) -> None:
         carry_out(engine, entry.request, rdd_of)
 
 
-def _allot_again(engine: Engine, entry: Allocated) -> None:
+def _allot_again(engine: Engine, entry: Allocated, lost: Collection[str]) -> None:
     inputs = [node for node in engine.graph.inputs_at(entry.time) if node.id in entry.inputs]
-    made = {node.id: engine.allocator.allocate_again(node, entry) for node in inputs}
+    made = {node.id: engine.allocator.allocate_again(node, entry, lost) for node in inputs}
     engine.faults.told.extend(block.id for rdd in made.values() for block in blocks_of(rdd))
     engine.allot(entry.time, made)
     engine.batches.close(entry.time)

@@ -11,10 +11,11 @@ from livebatch.engine.progress import Progress
 from livebatch.engine.timesheet import Ran
 from livebatch.events import Batch, StreamStatus, TaskRun
 from livebatch.explain import label_of
-from livebatch.graph import Graph, states_of, unnamed_upstream
+from livebatch.graph import Graph
 from livebatch.interval import Millis
 from livebatch.rdd import blocks_of
 from livebatch.stream import DStream, Input
+from livebatch.upstream import states_of, unnamed_upstream
 
 if TYPE_CHECKING:
     from livebatch.engine.core import Engine

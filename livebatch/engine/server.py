@@ -22,7 +22,7 @@ from livebatch.engine.driver_host import DriverHost
 from livebatch.engine.durable import DurableBlocks, state_dir
 from livebatch.engine.executors.local import LocalExecutor
 from livebatch.engine.limits import cpu_count, memory_limit
-from livebatch.engine.log import MemoryLog
+from livebatch.engine.log import NoLog
 from livebatch.engine.process import ProcessIdentity
 from livebatch.engine.receiving import ReceiverHost
 from livebatch.engine.runtime import (
@@ -108,7 +108,7 @@ class Server:
         self._receivers = ReceiverHost(
             self.hub, router, self._place, settings.batch, buffer, durable
         )
-        log = MemoryLog() if self._checkpoints is None else self._checkpoints.log
+        log = NoLog() if self._checkpoints is None else self._checkpoints.log
         self.engine = Engine(
             Config(
                 settings.batch,
@@ -156,7 +156,8 @@ class Server:
             while not self.executor.ready:
                 self.engine.poll(0.1)
             if self._checkpoints is not None:
-                go_on(self.engine, self._checkpoints, self._settings.missed == "skip")
+                skip = self._settings.missed == "skip"
+                go_on(self.engine, self._checkpoints, skip, self._durable.read)
             self.connection.write()
             ready()
             while not self._loop():

@@ -215,7 +215,7 @@ class Service:
             pid=os.getpid(),
             name=engine.config.name,
             worked=tuple(map(engine.executor.timesheet.worked, workers)),
-            trouble=engine.trouble or engine.executor.trouble,
+            trouble="; ".join(filter(None, (engine.trouble, engine.executor.trouble))),
             checkpoints=engine.checkpoints() if engine.checkpoints else None,
         )
 

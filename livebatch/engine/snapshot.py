@@ -90,6 +90,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         version, least: of the graph, see `Graph`.
         failed: batches that are still being made and of which an output has failed.
         offsets, received, queues: what inputs have that no batch has got yet.
+        newest: the last block received of each push source, by id.
         broadcasts, loaders: values of broadcast variables; how and when they are made anew.
         sums, counted: of accumulators.
         told: blocks of bad records that streams of errors have been given.
@@ -111,6 +112,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     offsets: dict[str, Any]
     received: dict[str, tuple[BlockRef, ...]]
     queues: dict[str, tuple[str, ...]]
+    newest: dict[str, str]
     broadcasts: dict[str, Code]
     loaders: dict[str, tuple[Function, Millis, Millis]]
     sums: dict[str, Any]

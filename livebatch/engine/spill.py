@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -82,6 +82,12 @@ class Spill:
         """Remove a block, if it is here."""
         for name in id, id + _PLAIN:
             (self._directory / name).unlink(missing_ok=True)
+
+    def keep_only(self, ids: Collection[str]) -> None:
+        """Remove all blocks but these, and what was half written."""
+        for path in self._directory.iterdir() if self.is_there else ():
+            if path.name.removesuffix(_PLAIN) not in ids and not path.name.startswith(".owner"):
+                path.unlink(missing_ok=True)
 
     def used(self) -> int:
         """Return how many bytes the files take."""

@@ -90,8 +90,12 @@ class StageRun:
     def too_many_bad(self) -> Failure | None:
         """Return the first failure of a stage if functions raised on over 1 % of its records (a
         single one among others is never too many)."""
-        found = [done.bad for done in self.done.values() if done.bad]
-        count = sum(bad.count for bad in found)
+        found = [
+            done.bad
+            for done in self.done.values()
+            if done.bad and done.bad.count > done.bad.misfits
+        ]
+        count = sum(bad.count - bad.misfits for bad in found)
         seen = sum(max(d.rows, d.bad.seen if d.bad else 0) for d in self.done.values())
         if count <= max(MAX_BAD * seen, 1 if seen > 1 else 0):
             return None

@@ -9,11 +9,12 @@ from typing import Any
 
 from livebatch.engine.jobs import Job, Jobs
 from livebatch.errors import NotRunning
-from livebatch.graph import Graph, upstream
+from livebatch.graph import Graph
 from livebatch.interval import Millis
 from livebatch.rdd import RDD, ancestors
 from livebatch.rdd.operation import Stored
 from livebatch.stream import DStream, StateLayers
+from livebatch.upstream import upstream
 
 UPKEEP = 2
 """The urgency of what no batch and nobody waits for."""

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -140,6 +140,13 @@ class SharedMemoryStore:
         """Forget a block, if it is there; views of it stay readable."""
         self._path(id).unlink(missing_ok=True)
         self._spill.delete(id)
+
+    def keep_only(self, ids: Collection[str]) -> None:
+        """Forget every block but these, and what was half written: nobody else writes now."""
+        for entry in _files(self._directory):
+            if entry.name not in ids:
+                Path(entry.path).unlink(missing_ok=True)
+        self._spill.keep_only(ids)
 
     def spill(self, ref: BlockRef) -> int:
         """Move a block to disk; return how many bytes of memory that frees.
@@ -277,6 +284,10 @@ class MemoryStore:
     def delete(self, id: str) -> None:
         """Forget a block, if it is there; views of it stay readable."""
         self._blocks.pop(id, None)
+
+    def keep_only(self, ids: Collection[str]) -> None:
+        """Forget every block but these."""
+        self._blocks = {id: data for id, data in self._blocks.items() if id in ids}
 
     def spill(self, ref: BlockRef) -> int:
         return 0

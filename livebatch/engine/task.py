@@ -30,6 +30,7 @@ from livebatch.engine.pieces import cut, is_chain
 from livebatch.errors import BlockLost
 from livebatch.events import BadRecords
 from livebatch.failure import Failure, describe
+from livebatch.leftout import SAMPLES, LeftOut, leaving_out
 from livebatch.rdd.layers import Layer
 from livebatch.rdd.operation import (
     AnyOperation,
@@ -50,9 +51,6 @@ from livebatch.rdd.operation import (
 from livebatch.scratch import dumps, gathered
 from livebatch.taskcontext import running
 from livebatch.tasks import Answer, Divide, Done, Failed, Step, Task
-
-SAMPLES = 100
-"""So many bad records of a task are kept with their tracebacks."""
 
 _BY_RECORD = {"on_value", "each_on_value", "with_key", "framed"}
 _TAKE_TABLES = {"collect_table"}
@@ -80,7 +78,7 @@ def run_task(task: Task, store: BlockStore) -> Done | Failed:
 
 def _carry_out(task: Task, store: BlockStore, read: list[Callable[[], int]]) -> Done:
     try:
-        with adding() as added:
+        with adding() as added, leaving_out(not task.strict) as left:
             done = _finish(task, _results(task, store, None, read), store)
         bad = None
     except BlockLost:
@@ -92,9 +90,11 @@ def _carry_out(task: Task, store: BlockStore, read: list[Callable[[], int]]) -> 
             raise
         guard = Guard()
         read.clear()
-        with adding() as added:
+        with adding() as added, leaving_out(not task.strict) as left:
             done = _finish(task, _results(task, store, guard, read), store)
         bad = guard.found()
+    if left.count:
+        bad = _with_misfits(bad, left)
     pieces = {id: packed(value) for id, value in added.items()}
     return msgspec.structs.replace(done, bad=bad, added=pieces)
 
@@ -108,6 +108,14 @@ def _over_limit(error: BaseException) -> Failure:
     said = failure.message or "there is no memory left"
     rule = f" (a worker has a memory limit of {limit / 2**20:.0f} MiB)" if limit else ""
     return msgspec.structs.replace(failure, message=f"{said}{rule}")
+
+
+def _with_misfits(bad: BadRecords | None, left: LeftOut) -> BadRecords:
+    """Return bad records with those that frames left out."""
+    if bad is None:
+        return BadRecords(left.count, left.seen, tuple(left.samples), left.count)
+    samples = (*bad.samples, *left.samples)[:SAMPLES]
+    return BadRecords(bad.count + left.count, max(bad.seen, left.seen), samples, left.count)
 
 
 def _finish(task: Task, rows: Any, store: BlockStore) -> Done:
@@ -267,21 +275,19 @@ class Guard:
         is halved, so that few bad rows among many are found soon."""
         given = list(rows)
         self._seen = max(self._seen, len(given))
-        fitting: list[Any] = []
-        stack = [given] if given else []
+        fitting: list[pa.Table] = []
+        stack = [given]
         while stack:
             part = stack.pop()
             try:
-                operation.compute(0, [iter(part)])
+                fitting += operation.compute(0, [iter(part)]).tables
             except (Exception, SystemExit) as error:
                 middle = len(part) // 2
                 if middle:
                     stack += [part[middle:], part[:middle]]
                 else:
                     self._add(error, part[0])
-            else:
-                fitting += part
-        return operation.compute(0, [iter(fitting)])
+        return Tables(fitting) if fitting else operation.compute(0, [iter(())])
 
     def found(self) -> BadRecords | None:
         """Return the bad records, if there were any."""

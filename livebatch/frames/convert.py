@@ -12,8 +12,10 @@ from livebatch.closures import builtin, ship
 from livebatch.columns import from_rows
 from livebatch.errors import DefinitionError
 from livebatch.frames import run
+from livebatch.frames.drift import POLICIES, SKIP
 from livebatch.frames.frame import Frame, check_names, known, method
-from livebatch.frames.framed import READERS, framed
+from livebatch.frames.framed import framed
+from livebatch.frames.readers import READERS
 from livebatch.schema import Columns, written
 from livebatch.stream import DStream, operator
 
@@ -25,12 +27,13 @@ def to_frame(
     self: DStream[Any],
     schema: pa.Schema | Mapping[str, Any] | str | None = None,
     format: str = "rows",
+    on_drift: str = SKIP,
 ) -> Frame:
     """Return a frame of this stream's records.
 
-    A record that lacks a column has NULL there, and what it has besides is left out. One with a
-    value that is not of its column's type is a bad record: it is left out, counted and kept with
-    the stream's errors.
+    Streams change: a record that lacks a column has NULL there; what it has besides is ignored,
+    which is logged once. One with a value that is not of its column's type is left out, counted
+    and kept with the stream's ``errors``; ``on_drift`` says whether too many of them fail a batch.
 
     Args:
         schema: the columns' names and types, those of SQL (``{"page": "VARCHAR"}``) or of Arrow.
@@ -39,9 +42,11 @@ def to_frame(
         format: ``"rows"``: records are dicts, dataclasses, named tuples, or tuples and single
             values, whose columns are taken in order; ``"json"``: lines with a JSON object each;
             ``"csv"``: lines of values with commas between them.
+        on_drift: ``"skip"``: go on without records that do not fit, however many they are;
+            ``"fail"``: they are as records that functions raise on, of which over 1 % fail a batch.
 
     Raises:
-        DefinitionError: the columns are not known, or there is no such type or format.
+        DefinitionError: the columns are not known, or there is no such type, format or policy.
 
     Example:
         >>> from livebatch.testing import ManualContext, collected
@@ -57,10 +62,13 @@ def to_frame(
         return self
     if format not in READERS:
         raise DefinitionError(f"format is one of {', '.join(READERS)}, not {format!r}")
+    if on_drift not in POLICIES:
+        raise DefinitionError(f"on_drift is one of {', '.join(POLICIES)}, not {on_drift!r}")
     columns = check_names(_columns(self, schema, format))
     said = "" if schema is None else ", ".join(f"{name} {kind}" for name, kind in columns)
     label = f"to_frame({said})"
-    return known(Frame([self], self.slide, label, columns, builtin(framed, format, columns)))
+    function = builtin(framed, format, columns, on_drift)
+    return known(Frame([self], self.slide, label, columns, function))
 
 
 def _columns(stream: DStream[Any], schema: Any, format: str) -> Columns:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from livebatch.closures import Builtin, builtin
-from livebatch.frames import run
+from livebatch.frames import counted, run
 from livebatch.frames.frame import Frame, Source, given, queried
 from livebatch.frames.functions import calling
 from livebatch.frames.plan import Plan
@@ -51,7 +51,14 @@ class Exchange(Frame):
         return RDD(Exchanged(count, divide, self.before, self.function, by), [rows])
 
 
-def states_of(source: Source, plan: Plan, label: str, columns: Columns, finish: bool) -> Exchange:
+def states_of(
+    source: Source,
+    plan: Plan,
+    label: str,
+    columns: Columns,
+    finish: bool,
+    in_order: bool = False,
+) -> Exchange:
     """Return the stream of what becomes of the rows of each batch by key.
 
     Args:
@@ -60,10 +67,13 @@ def states_of(source: Source, plan: Plan, label: str, columns: Columns, finish: 
         label: how the user wrote it.
         columns: of the result; empty for states.
         finish: whether states are finished too, or only merged.
+        in_order: whether they are counts to be put in the order of their hashes.
     """
     frame = source.frame
     partial = queried(plan.partial, frame.columns, source.statics)
     after = merging(source, plan, plan.finish if finish else plan.merge)
+    if in_order:
+        after = builtin(counted.in_order, after)
     return Exchange([frame], frame.slide, label, columns, partial, after, plan.keys)
 
 
@@ -71,5 +81,7 @@ def merging(source: Source, plan: Plan, sql: str) -> Builtin:
     """Return the function that merges states by a query."""
     statics = given(source.statics)
     columns = source.frame.columns
-    merged = builtin(run.merged, sql, plan.states, plan.partial, columns, statics)
+    merged = builtin(
+        run.merged, sql, plan.states, plan.partial, columns, statics, sql in (plan.merge, run.ALL)
+    )
     return calling(f"{plan.partial} UNION ALL {sql}", merged)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from livebatch.block import Tables
 from livebatch.closures import Function, load
 from livebatch.frames.kernel import kernel
-from livebatch.rdd.operation import Data, together
+from livebatch.rdd.operation import Data
 from livebatch.schema import Columns, arrow_schema
 
 THIS = "this"
@@ -51,7 +51,13 @@ def mapped(function: Any, columns: Columns, result: Columns, rows: Data) -> pa.T
 
 
 def merged(
-    sql: str, states: str, partial: str, columns: Columns, statics: Statics, *parts: Data
+    sql: str,
+    states: str,
+    partial: str,
+    columns: Columns,
+    statics: Statics,
+    alone: bool,
+    *parts: Data,
 ) -> pa.Table:
     """The result of a query over the states of aggregates.
 
@@ -60,11 +66,14 @@ def merged(
         states: name of that table.
         partial: the query that made the states.
         columns, statics: what that one was over.
+        alone: the states of a single part are as they are to be.
         parts: the states, in the order in which they are merged.
     """
+    tables = [table for part in parts if isinstance(part, Tables) for table in part.tables]
+    if alone and len(tables) == 1:
+        return tables[0]
     empty = {**opened(statics), THIS: arrow_schema(columns).empty_table()}
     kernel().keep_type(states, partial, empty)
-    tables = [table for part in parts if isinstance(part, Tables) for table in part.tables]
     # Without any, it is as if there had been a partition without rows.
     this = pa.concat_tables(tables) if tables else kernel().run(partial, empty)
     return this if sql == ALL else kernel().run(sql, {THIS: this})
@@ -91,13 +100,6 @@ def marked(sql: str, columns: Columns, before: Data, tops: Data) -> pa.Table:
     """The latest times of those known before and of a batch's."""
     tables = [table_of(part, columns) for part in (before, tops)]
     return kernel().run(sql, {THIS: pa.concat_tables(tables)})
-
-
-def slid(sql: str, left: int, before: Data, *parts: Data) -> pa.Table:
-    """The states of a window that moves on: ``left`` parts leave, the others enter."""
-    gone, this = together(parts[:left]), together([before, *parts[left:]])
-    tables = [pa.concat_tables(rows.tables) for rows in (this, gone)]  # type: ignore[union-attr]
-    return kernel().run(sql, {THIS: tables[0], GONE: tables[1]})
 
 
 def without_last(count: int, function: Any, *parts: Data) -> pa.Table:

@@ -12,7 +12,7 @@ from math import gcd
 from typing import Any
 
 from livebatch.closures import Function, builtin
-from livebatch.frames import run
+from livebatch.frames import counted, run
 from livebatch.frames.exchange import Exchange, merging, states_of
 from livebatch.frames.frame import Frame, Sliding, Source, known, method
 from livebatch.frames.plan import Plan
@@ -124,9 +124,7 @@ class SlidStates(DStream[Any]):
             return self._merged(batches_of(parent, begin, time))
         left = batches_of(parent, earlier - self.length, min(earlier, begin))
         entered = batches_of(parent, max(earlier, begin), time)
-        if not left:
-            return self._merged([before, *entered])
-        step = builtin(run.slid, self.step, len(left))
+        step = builtin(counted.slid, self.step, len(left))
         return RDD(Tabled(step, True), [before, *left, *entered])
 
     def _merged(self, batches: list[RDD[Any]]) -> RDD[Any]:
@@ -150,8 +148,9 @@ def states_window(level: Stream, source: Source, plan: Plan, label: str, window:
 
 def slid_window(source: Source, plan: Plan, label: str, window: Sliding) -> Frame:
     """Return the window of counts, of which what leaves it is taken off."""
-    level = states_of(source, plan, f"counts of {label}", (), finish=False)
-    slide, merge = window.slide, merging(source, plan, plan.merge)
+    plan = counted.hashed(plan)
+    level = states_of(source, plan, f"counts of {label}", (), finish=False, in_order=True)
+    slide, merge = window.slide, builtin(counted.in_order, merging(source, plan, plan.merge))
     counts = SlidStates([level], slide, f"slid {label}", window.length, merge, plan.slide)
     return known(Frame([counts], slide, label, plan.finished, merging(source, plan, plan.slid)))
 

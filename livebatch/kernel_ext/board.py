@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from livebatch.events import EngineStatus, StreamStatus
+from livebatch.events import EngineStatus, InputStatus, StreamStatus
 from livebatch.interval import format_millis
 from livebatch.kernel_ext.display import Grid
 from livebatch.kernel_ext.status import clock, counted, milliseconds, nbytes
@@ -68,7 +68,7 @@ def _row(stream: StreamStatus, source: str) -> tuple[str, ...]:
         kept(stream),
         state(stream),
         errors(stream),
-        source or stream.input.state,
+        "; ".join(filter(None, [source or stream.input.state, intake(stream.input)])),
         stream.notes.get("cell", ""),
     )
 
@@ -116,6 +116,27 @@ def state(stream: StreamStatus) -> str:
     if stream.keys is None:
         return ""
     return f"{counted(stream.keys, 'key')}, {nbytes(stream.state or 0)}"
+
+
+def intake(input: InputStatus) -> str:
+    """Say how much of a stream's input waits or is left out, and what is done about it.
+
+    Example:
+        >>> intake(InputStatus(waiting=500_000, buffer=2_000_000, on_overflow="drop_oldest",
+        ...                    dropped=1200))
+        '500.0 kB of 2.0 MB wait (drop_oldest), 1,200 records dropped'
+        >>> intake(InputStatus(limit=2500.2))
+        'limited to 2,500 records/s'
+    """
+    said = []
+    if input.on_overflow:
+        full = f"{nbytes(input.waiting)} of {nbytes(input.buffer)}"
+        said.append(f"{full} wait ({input.on_overflow})")
+    if input.dropped:
+        said.append(f"{counted(input.dropped, 'record')} dropped")
+    if input.limit is not None:
+        said.append(f"limited to {input.limit:,.0f} records/s")
+    return ", ".join(said)
 
 
 def errors(stream: StreamStatus) -> str:

@@ -72,7 +72,7 @@ def engine_table(status: EngineStatus) -> Grid:
     if (kept := status.checkpoints) is not None:
         rows += checkpoint_rows(kept)
     if status.trouble:
-        rows.append(("held up", status.trouble))
+        rows.append(("trouble", status.trouble))
     if status.pending:
         rows.append(("at work on", counted(status.pending, "job")))
     return Grid((), rows)

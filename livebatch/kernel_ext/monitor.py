@@ -93,7 +93,7 @@ class Monitor:
         self._count = tasks.count
         self._panels["tasks"].view.push(to_datetime(status.now), _table(tasks))
         for name, rows in (
-            ("rate", _each(status, lambda stream: stream.rate)),
+            ("rate", _rates(self._before, status)),
             ("batch time", _each(status, _share)),
             ("scheduling delay", _each(status, lambda stream: stream.began)),
             ("waiting", _waiting(status)),
@@ -129,6 +129,19 @@ def _each(status: EngineStatus, figure: Callable[[StreamStatus], float]) -> Rows
     return ((s.name, float(figure(s))) for s in status.streams if s.last is not None)
 
 
+def _rates(before: EngineStatus | None, status: EngineStatus) -> Rows:
+    """Yield the rows a second of every stream, and what its sources are limited to and drop."""
+    yield from _each(status, lambda stream: stream.rate)
+    earlier = {stream.name: stream.input.dropped for stream in before.streams} if before else {}
+    seconds = (status.now - before.now) / 1000 if before else 0.0
+    for stream in status.streams:
+        if stream.input.limit is not None:
+            yield f"{stream.name}: limit", stream.input.limit
+        dropped = stream.input.dropped - earlier.get(stream.name, stream.input.dropped)
+        if dropped > 0 and seconds > 0:
+            yield f"{stream.name}: dropped", dropped / seconds
+
+
 def _share(stream: StreamStatus) -> float:
     return 100 * (stream.delay - stream.began) / stream.slide
 
@@ -151,3 +164,4 @@ def _busy(before: EngineStatus | None, status: EngineStatus) -> Rows:
 def _memory(status: EngineStatus) -> Rows:
     yield "in memory", status.stored / MB
     yield "on disk", sum(stream.spilled for stream in status.streams) / MB
+    yield "waiting input", sum(stream.input.waiting for stream in status.streams) / MB

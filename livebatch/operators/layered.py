@@ -190,7 +190,7 @@ class Stack:
             else None
             for kept in memory["layers"]
         ]
-        self._failed = set(memory["failed"])
+        self.live, self.retired, self._failed = [], [], set(memory["failed"])
         for one, kept in zip(placed, memory["layers"], strict=True):
             if one is None and kept["until"] is None:
                 raise BlockLost(f"the layer up to {kept['end']}")

@@ -349,6 +349,9 @@ class Exchanged(Shuffled, frozen=True):
 
     takes_tables: ClassVar[bool] = True
 
+    def is_narrow(self, parents: Sequence[RDD[Any]]) -> bool:
+        return self.count == parents[0].num_partitions == 1 or super().is_narrow(parents)
+
     def combine(self, rows: Any) -> Any:
         return rows if self.before is None else Tables([load(self.before)(rows)])
 
@@ -365,9 +368,7 @@ class Exchanged(Shuffled, frozen=True):
 class Deferred(Operation, frozen=True):
     """An RDD that a user's function will make of RDDs: ``transform``, run in the driver process.
 
-    Attributes:
-        function: takes (time, one RDD for each parent), gives an RDD.
-        time: the batch time, milliseconds since 1970.
+    ``function`` takes ``time`` (of the batch, milliseconds since 1970) and an RDD for each parent.
     """
 
     function: Function

@@ -113,7 +113,7 @@ class Sink(msgspec.Struct, frozen=True):
         except SinkError:
             raise
         except Exception as error:  # deltalake raises all kinds
-            said = str(error).strip().partition("\n")[0]
+            said = str(error).strip().partition("\n")[0].replace(self.path, shown(self.path))
             for secret in (self.storage_options or {}).values():
                 said = said.replace(secret, "***") if secret else said
             raise SinkError(
@@ -178,7 +178,8 @@ def to_delta(
 
     Args:
         path: of the table: local, or a URI that deltalake understands.
-        storage_options: for where it lies, such as credentials; never shown.
+        storage_options: for where it lies, such as credentials; never shown, but kept
+            in checkpoints with the stream.
         optimize_every: after so many commits small files are put together; the old ones stay until
             ``DeltaTable.vacuum``.
         writer: as for `to_parquet`; batches before the newest one that it has written are taken

@@ -109,12 +109,18 @@ class Folder:
             filesystem.delete_file(f"{root}/{name}")
 
     def entries(self, within: str = "") -> list[Entry]:
-        """Return all files, by their names, of the folder or of one that it holds."""
+        """Return all files, by their names, of the folder or of one that it holds.
+
+        Raises:
+            SinkError: it cannot be read.
+        """
         filesystem, root = self._located
         start = f"{root}/{within}".rstrip("/")
-        found = filesystem.get_file_info(
-            fs.FileSelector(start, allow_not_found=True, recursive=True)
-        )
+        wanted = fs.FileSelector(start, allow_not_found=True, recursive=True)
+        try:
+            found = filesystem.get_file_info(wanted)
+        except OSError as error:
+            raise SinkError(f"cannot read {self} ({reason(error)})") from error
         return [
             Entry(info.path[len(root) :].lstrip("/"), (info.mtime_ns or 0) // 1_000_000)
             for info in sorted(found, key=lambda info: info.path)

@@ -56,6 +56,8 @@ def to_parquet(
     A record's fields are columns, of the types that the values of each partition have: a frame's
     columns are of the same types in all files. There is a file for each partition that has rows,
     in a folder for each hour (UTC). `livebatch.read_output` reads the batches that are complete.
+    Other readers take the folder as it is: with what attempts have left that died or were
+    overtaken, until `livebatch.vacuum_output`, and with the batch that is being written.
 
     Args:
         path: of the folder: local, or a URI that pyarrow.fs understands; it is made.

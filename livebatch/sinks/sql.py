@@ -74,13 +74,13 @@ class Sink(msgspec.Struct, frozen=True):
     def commit(self, key: Key, parts: Sequence[pa.Table]) -> Receipt:
         table = _fitted(together(parts))
         if not table.num_rows:
-            return Receipt(self._rows_of(key) or 0)
+            return Receipt()
         self._make_tables(table.schema)
         with self._connected() as connection:
-            if not self._enter(connection, key, table.num_rows):
-                return Receipt(self._rows_of(key) or 0)
-            self._insert(connection, table)
-        return Receipt(table.num_rows)
+            entered = self._enter(connection, key, table.num_rows)
+            if entered:
+                self._insert(connection, table)
+        return Receipt(table.num_rows if entered else self._rows_of(key))
 
     def _make_tables(self, schema: pa.Schema) -> None:
         """Make the tables that are not there; another attempt may do so at the same time."""
@@ -124,16 +124,14 @@ class Sink(msgspec.Struct, frozen=True):
         for start in range(0, table.num_rows, PORTION):
             connection.execute(target.insert(), table.slice(start, PORTION).to_pylist())
 
-    def _rows_of(self, key: Key) -> int | None:
-        """Return how many rows of a batch are there; None if it is not."""
-        if not self._has(LEDGER):
-            return None
+    def _rows_of(self, key: Key) -> int:
+        """Return how many rows there are of a batch that is there."""
         ledger = self._ledger()
         this = (ledger.c.writer == key.writer, ledger.c.target == self.name,
                 ledger.c.batch == key.time)  # fmt: skip
         with self._connected() as connection:
             found = connection.execute(_sqlalchemy().select(ledger.c.rows).where(*this))
-            return found.scalar()
+            return int(found.scalar_one())
 
     def _ledger(self) -> Any:
         sa = _sqlalchemy()
@@ -197,12 +195,8 @@ def _parsed(url: str) -> sa.URL:
 def _fitted(table: pa.Table) -> pa.Table:
     """Return a table with columns such as databases have."""
     table = table.rename_columns(distinct(tuple(table.column_names)))
-    schema = [field if _plain(field.type) else as_text(field) for field in table.schema]
+    schema = [field if _sql_type(field.type) else as_text(field) for field in table.schema]
     return conform(table, pa.schema(schema))
-
-
-def _plain(kind: pa.DataType) -> bool:
-    return _sql_type(kind) is not None
 
 
 def _sql_type(kind: pa.DataType) -> Any:
@@ -244,7 +238,8 @@ def to_sql(
 
     Args:
         name: of the table.
-        con: the database's URL: ``"sqlite:////data/out.db"``. Its password is never shown.
+        con: the database's URL: ``"sqlite:////data/out.db"``. Its password is never shown, but
+            kept in checkpoints with the stream.
         schema: of the database, where the table is; its default if not told.
         if_exists: what is done about a table that is there already now: ``"append"`` to it,
             ``"fail"``, or ``"replace"`` it.

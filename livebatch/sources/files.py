@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
 from livebatch.errors import DefinitionError, SourceError
 from livebatch.filesystems import reading
+from livebatch.rdd.lines import TEXT, Lines
 from livebatch.sources.lines import LineDecoder
 
 CHUNK = 1024 * 1024
 
+PIECE = 32 * CHUNK
+"""So many bytes of a text become a column at once."""
 
-def read_lines(path: str, encoding: str, start: int = 0, end: int | None = None) -> Iterator[str]:
+
+def read_lines(path: str, encoding: str, start: int = 0, end: int | None = None) -> Lines:
     r"""Return the lines of a file that start within a range of bytes, without their ends.
 
     A whole file may be compressed, if its name says so (``.gz``, ``.bz2``, ``.lz4``, ``.zst``).
@@ -27,7 +32,22 @@ def read_lines(path: str, encoding: str, start: int = 0, end: int | None = None)
     Raises:
         SourceError: it cannot be read.
     """
-    return chain.from_iterable(_some_lines(path, encoding, start, end))
+    rows = partial(_some_lines, path, encoding, start, end)
+    pieces = partial(_pieces, path) if end is None and encoding == TEXT else None
+    return Lines(lambda: chain.from_iterable(rows()), pieces)
+
+
+def _pieces(path: str) -> Iterator[bytes]:
+    """Yield the bytes of a file, cut at ends of lines."""
+    with reading(path) as (filesystem, place), filesystem.open_input_stream(place) as file:
+        rest = b""
+        while data := file.read(PIECE):
+            end = data.rfind(b"\n") + 1
+            if end:
+                yield rest + data[:end]
+            rest = data[end:] if end else rest + data
+        if rest:
+            yield rest
 
 
 def _some_lines(path: str, encoding: str, start: int, end: int | None) -> Iterator[list[str]]:

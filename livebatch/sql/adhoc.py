@@ -78,7 +78,7 @@ def query(
 
 
 def columns(name: str, context: Context) -> list[str]:
-    """Return the columns of a stream as a query of its newest batch sees them, ``batch_time`` first.
+    """Return the columns that a query of a stream's newest batch sees, ``batch_time`` first.
 
     Raises:
         QueryError: there is no such stream.

@@ -11,6 +11,7 @@ import pyarrow as pa
 from bokeh.embed import json_item
 from bokeh.models import ColumnDataSource, HoverTool
 
+from livebatch.widgets import still
 from livebatch.widgets.chart import Chart, Picture
 from livebatch.widgets.columns import codes, floats, listing, numbers, texts
 from livebatch.widgets.style import PALETTE, blank, coloured
@@ -77,6 +78,9 @@ class BarChart(Chart):
         )
         plot.axis.visible = plot.grid.visible = False
         return json_item(plot)
+
+    def still(self) -> str:
+        return still.bars(self._bars, self._colours)
 
     def rows(self) -> pa.Table:
         values = pa.array(self._bars.values(), pa.float64())

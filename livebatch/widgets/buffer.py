@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -123,10 +123,9 @@ class Buffer:
             line.whole = True
         return self._frame(self._shown())
 
-    def points(self) -> Iterator[tuple[str, Floats, Floats]]:
-        """The lines that are shown, and nothing taken for sent: key, x and y."""
-        for key, line in self._shown():
-            yield key, line.x, line.y
+    def points(self) -> list[Part]:
+        """All of the lines that are shown, and nothing taken for sent."""
+        return [Part(key, line.slot or 0, True, line.x, line.y) for key, line in self._shown()]
 
     def _frame(self, lines: list[tuple[str, Line]]) -> Frame:
         parts = []

@@ -71,8 +71,9 @@ def short(value: str, letters: int = LETTERS) -> str:
     return value if len(value) <= letters else value[: letters - 1] + "…"
 
 
-def html(title: str, corner: Preview | None) -> str:
-    """A table that needs no script: for exported, untrusted and remote notebooks."""
+def html(title: str, corner: Preview | None, picture: str = "") -> str:
+    """What needs no script: a table under a picture, if there is one, for exported, untrusted and
+    remote notebooks."""
     caption = f"<p><b>{escape(title)}</b></p>"
     if corner is None:
         return f"{caption}<p>A live view; there was no data yet when this was saved.</p>"
@@ -82,4 +83,4 @@ def html(title: str, corner: Preview | None) -> str:
     )
     count = f"<p>{len(corner.rows)} of {corner.total:,} rows</p>"
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return caption + table + count
+    return caption + picture + table + count

@@ -61,6 +61,10 @@ class Chart(ABC):
         """The empty figure, as ``bokeh.embed.json_item`` gives it."""
         return None
 
+    def still(self) -> str:
+        """The picture as HTML that needs no script; empty where a table of the newest rows does."""
+        return ""
+
     def rows(self) -> pa.Table:
         """What the picture shows now, as data; times are in UTC."""
         return pa.table({})

@@ -162,6 +162,10 @@ class Feed:
         key = wanted or ((unheard or not self._greeted) and self._seq % UNHEARD == 0)
         return self._message(key, note, news)
 
+    def still(self) -> str:
+        """The picture as HTML that needs no script."""
+        return "" if self._chart is None else self._chart.still()
+
     def rows(self) -> pa.Table | None:
         """What the picture shows, if that is known."""
         if self._frozen is not None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from bokeh.embed import json_item
 from bokeh.models import ColumnDataSource, HoverTool
 
+from livebatch.widgets import still
 from livebatch.widgets.buffer import Buffer
 from livebatch.widgets.chart import Chart, Picture
 from livebatch.widgets.columns import stamps
@@ -76,9 +77,12 @@ class LineChart(Chart):
         plot.add_tools(HoverTool(renderers=[drawn], mode="vline", line_policy="nearest"))
         return json_item(plot)
 
+    def still(self) -> str:
+        return still.lines(self._buffer.points(), self._pace.usual)
+
     def rows(self) -> pa.Table:
-        lines = list(self._buffer.points())
-        x = np.concatenate([x for _, x, _ in lines] or [np.empty(0)])
-        y = np.concatenate([y for _, _, y in lines] or [np.empty(0)])
-        keys = [key for key, x, _ in lines for _ in range(len(x))]
+        lines = self._buffer.points()
+        x = np.concatenate([line.x for line in lines] or [np.empty(0)])
+        y = np.concatenate([line.y for line in lines] or [np.empty(0)])
+        keys = [line.key for line in lines for _ in range(len(line.x))]
         return pa.table({"time": stamps(x), "key": pa.array(keys, pa.string()), "value": y})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import inf
 from threading import Event, Lock, RLock, Thread, current_thread
 from typing import Protocol
@@ -116,6 +117,12 @@ class Rounds:
             self._turning.release()
         if last is not None and last is not current_thread():
             last.join(JOIN_SECONDS)
+
+    @contextmanager
+    def halted(self) -> Iterator[None]:
+        """Give nobody a turn meanwhile."""
+        with self._turning:
+            yield
 
     def _run(self, news: Event, gone: Event) -> None:
         while not gone.is_set():

@@ -105,8 +105,9 @@ class View(anywidget.AnyWidget):
         """Closing is explicit: at exit what it needs is already gone."""
 
     def static_html(self) -> str:
-        """The newest rows as a table that needs no script."""
-        return html(self.name, self._feed.last())
+        """The picture and the newest rows, as HTML that needs no script."""
+        with rounds.halted():
+            return html(self.name, self._feed.last(), self._feed.still())
 
     def _hear(self, _: Any, said: dict[str, Any], __: Any) -> None:
         hearing.heard()

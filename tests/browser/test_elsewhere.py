@@ -102,7 +102,7 @@ def test_the_file_keeps_the_last_batch_of_streams_that_were_stopped(lab: Lab) ->
     notebook.wait_for_frames("names", 5)
     for i in (3, 4):
         notebook.run(i)
-    for i, text in ((2, "name "), (1, "<td>")):
+    for i, text in ((2, "name "), (1, "data:image/svg+xml")):
         [output] = [out for out in notebook.outputs(i) if "text/html" in out.get("data", {})]
         assert text in "".join(output["data"]["text/html"])
         assert "application/vnd.jupyter.widget-view+json" in output["data"]
@@ -111,4 +111,5 @@ def test_the_file_keeps_the_last_batch_of_streams_that_were_stopped(lab: Lab) ->
     path = lab.folder / notebook.evaluate("panel.context.path")
     html, _ = HTMLExporter(template_name="basic").from_filename(str(path))
     assert re.search(r"<td>name \d</td>", html)
+    assert html.count("data:image/svg+xml") == 2
     notebook.close()

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from livebatch.block import INLINE_LIMIT, BlockRef, Encoded, encode, read_rows
 from livebatch.engine.spill import write_all
-from livebatch.engine.store import MemoryStore, SharedMemoryStore
-from livebatch.errors import BlockLost, DefinitionError
+from livebatch.engine.store import SPILL, MemoryStore, SharedMemoryStore
+from livebatch.errors import BlockLost, DefinitionError, StoreFull
 from tests.engine.blocks import MIB, block, content
 
 Store: TypeAlias = SharedMemoryStore | MemoryStore
@@ -173,6 +173,20 @@ def test_refuses_ids_that_name_no_file_of_its_own(
     }
     with pytest.raises(DefinitionError, match="id of a block"):
         getattr(shared, use)(*arguments[use])
+
+
+@pytest.mark.parametrize("size", [0, 10, 3 * MIB])
+def test_a_block_can_be_put_where_it_takes_no_memory(tmp_path: Path, size: int) -> None:
+    store = SharedMemoryStore(tmp_path, budget=1 * MIB)
+    with pytest.raises(StoreFull):
+        store.put_on_disk(block(size), "nowhere")
+    (tmp_path / SPILL).mkdir()
+    ref = store.put_on_disk(block(size), "a")
+    assert store.get(ref) == content(block(size))
+    assert (ref.inline, store.used(), store.ids()) == (None, 0, set())
+    store.delete("a")
+    with pytest.raises(BlockLost):
+        store.get(ref)
 
 
 def test_other_users_cannot_read_blocks(shared: SharedMemoryStore, tmp_path: Path) -> None:

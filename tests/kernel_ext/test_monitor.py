@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from livebatch.errors import EngineLost
-from livebatch.events import EngineStatus, StreamStatus, TaskRun, TaskRuns
+from livebatch.events import EngineStatus, InputStatus, StreamStatus, TaskRun, TaskRuns
 from livebatch.kernel_ext import monitor as module
 from livebatch.kernel_ext.monitor import Monitor
 from livebatch.testing import ManualContext
@@ -70,10 +71,20 @@ def test_the_figures_of_streams_and_workers(engine: Engine, monitor: Monitor) ->
         "scheduling delay, ms": {"s": "50"},
         "waiting batches and jobs": {"batches": "2", "jobs at work": "1"},
         "workers, % of the time at work": {"worker 0": "25", "worker 1": "90"},
-        "blocks, MB": {"in memory": "3", "on disk": "0"},
+        "blocks, MB": {"in memory": "3", "on disk": "0", "waiting input": "0"},
     }.items():
         found = newest(monitor, title)
         eventually(lambda found=found, expected=expected: found() == expected)
+
+
+def test_what_sources_are_limited_to_and_what_they_drop(engine: Engine, monitor: Monitor) -> None:
+    for now, dropped in ((1000, 100), (3000, 700)):
+        said = InputStatus("", 2500.0, 4_000_000, 8_000_000, dropped, "drop_oldest")
+        engine.status = engine.at(now, (), msgspec.structs.replace(STREAM, input=said))
+        monitor.look()
+    rate, memory = newest(monitor, "rows/s"), newest(monitor, "blocks, MB")
+    eventually(lambda: rate() == {"s": "8", "s: limit": "2,500", "s: dropped": "300"})
+    eventually(lambda: memory()["waiting input"] == "4")
 
 
 def test_the_tasks_that_have_ended_and_those_that_run(engine: Engine, monitor: Monitor) -> None:

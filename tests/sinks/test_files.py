@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 import livebatch as lb
+from livebatch.clock import SystemClock
 from livebatch.errors import DefinitionError, JobFailed, SinkError
 from livebatch.interval import to_datetime
 from livebatch.sinks import Key, manifest, sink
@@ -106,17 +107,21 @@ def test_vacuum(written: Path) -> None:
     dead, pending = made.write(KEY, iter([1])), made.write(Key("w", START + 9000), iter([1]))
     hidden = written / "2023-11-14" / "22" / f".{KEY.time}-w-00000-01234567.parquet.ab"
     hidden.write_bytes(b"begun")
+    begun = written / "_livebatch" / "2023-11-14" / "22" / f".{KEY.time}-w.batch.cdef"
+    begun.write_bytes(b"begun")
     (written / "notes.txt").write_text("not ours")
     for path in written.rglob("*"):
         os.utime(path, (START / 1000, START / 1000))
     fresh = made.write(KEY, iter([1]))
-    names = {part.column("name")[0].as_py() for part in (dead,)}
-    names.add(str(hidden.relative_to(written)))
-    assert set(lb.vacuum_output(written)) == names
+    made_at = SystemClock().now() / 1000 - 60
+    os.utime(written / fresh.column("name")[0].as_py(), (made_at, made_at))
+    gone = {dead.column("name")[0].as_py()}
+    gone |= {str(path.relative_to(written)) for path in (hidden, begun)}
+    assert set(lb.vacuum_output(written)) == gone
     kept = {written / part.column("name")[0].as_py() for part in (pending, fresh)}
     assert data_files(written) == counting | kept
     assert lb.vacuum_output(written) == []
-    assert lb.vacuum_output(written, "1ms") == [fresh.column("name")[0].as_py()]
+    assert lb.vacuum_output(written, "30s") == [fresh.column("name")[0].as_py()]
     assert lb.read_output(written).to_arrow().num_rows == 9
     assert (written / "notes.txt").exists()
 

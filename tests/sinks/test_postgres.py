@@ -53,7 +53,7 @@ def test_the_rules_of_sinks(url: str) -> None:
     check_sink(
         lambda: sink("sql", {"name": "checked", "url": url}),
         lambda: [row["value"] for row in table_rows(url, "checked")],
-        every=5,
+        every=12,
     )
 
 

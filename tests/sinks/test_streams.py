@@ -69,7 +69,7 @@ def test_a_program_that_is_run_again(kind: str, tmp_path: Path, executor: Execut
 
 @pytest.mark.process
 @pytest.mark.parametrize("kind", ["parquet", "sql", "delta"])
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moments=st.sets(st.integers(1, 12), min_size=1, max_size=3))
 def test_workers_that_are_killed(
     kind: str, tmp_path_factory: Any, local: LocalExecutor, moments: set[int]

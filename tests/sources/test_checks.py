@@ -122,11 +122,12 @@ class Pull(msgspec.Struct):
 
     step: int = 2
 
-    def plan(self, offsets: Any, time: Millis) -> tuple[list[Any], Any]:
+    def plan(self, offsets: Any, time: Millis, limit: int | None = None) -> tuple[list[Any], Any]:
         if offsets is None:
             return [], {"at": 0}
         at = offsets["at"]
-        return [builtin(rows, at, at + self.step, 0, 1, 1)], {"at": at + self.step}
+        end = at + min(self.step, limit or self.step)
+        return [builtin(rows, at, end, 0, 1, 1)], {"at": end}
 
 
 PULLS: list[Any] = []
@@ -143,7 +144,7 @@ def breaks(rule: str) -> Callable[[Callable[..., Any]], None]:
 
 
 @breaks("changed the offsets it was given, from {'at': 0} to {'at': 2}")
-def mutates(self: Pull, offsets: Any, time: Millis) -> Any:
+def mutates(self: Pull, offsets: Any, time: Millis, limit: int | None = None) -> Any:
     readers, after = Pull.plan(self, offsets, time)
     if offsets is not None:
         offsets.update(after)
@@ -151,50 +152,61 @@ def mutates(self: Pull, offsets: Any, time: Millis) -> Any:
 
 
 @breaks("planned something else from the same offsets")
-def remembers(self: Pull, offsets: Any, time: Millis) -> Any:
+def remembers(self: Pull, offsets: Any, time: Millis, limit: int | None = None) -> Any:
     self.step += 1
     return Pull.plan(self, offsets, time)
 
 
 @breaks("planned something else from the same offsets")
-def differs_from_its_like(self: Pull, offsets: Any, time: Millis) -> Any:
+def differs_from_its_like(self: Pull, offsets: Any, time: Millis, limit: int | None = None) -> Any:
     readers, after = Pull.plan(self, offsets, time)
     return readers, {**after, "by": id(self)}
 
 
 @breaks("has the same read twice")
-def repeats(self: Pull, offsets: Any, time: Millis) -> Any:
+def repeats(self: Pull, offsets: Any, time: Millis, limit: int | None = None) -> Any:
     return [builtin(rows, 0, 1, 0, 1, 1)], {"at": time}
 
 
 @breaks("gave nothing in 3 batches: is there a feed?")
-def gives_nothing(self: Pull, offsets: Any, time: Millis) -> Any:
+def gives_nothing(self: Pull, offsets: Any, time: Millis, limit: int | None = None) -> Any:
     return [], {"at": time}
 
 
 @breaks("has offsets that are no plain data")
-def has_objects(self: Pull, offsets: Any, time: Millis) -> Any:
+def has_objects(self: Pull, offsets: Any, time: Millis, limit: int | None = None) -> Any:
     return [], {"at": object()}
 
 
 @breaks("gave the reader <built-in function print>: use livebatch.closures.builtin")
-def has_bare_functions(self: Pull, offsets: Any, time: Millis) -> Any:
+def has_bare_functions(self: Pull, offsets: Any, time: Millis, limit: int | None = None) -> Any:
     return [print], {"at": time}
 
 
 @breaks("has a reader that does not travel")
-def has_foreign_functions(self: Pull, offsets: Any, time: Millis) -> Any:
+def has_foreign_functions(self: Pull, offsets: Any, time: Millis, limit: int | None = None) -> Any:
     return [Builtin("os:listdir")], {"at": time}
 
 
 @breaks("has a reader that gives other rows the second time")
-def counts(self: Pull, offsets: Any, time: Millis) -> Any:
+def counts(self: Pull, offsets: Any, time: Millis, limit: int | None = None) -> Any:
     return [counter], {"at": time}
 
 
 @breaks("gave str, not a list of records")
-def gives_text(self: Pull, offsets: Any, time: Millis) -> Any:
+def gives_text(self: Pull, offsets: Any, time: Millis, limit: int | None = None) -> Any:
     return [hello], {"at": time}
+
+
+@breaks("does not get on when it is limited to one record")
+def stands_still(self: Pull, offsets: Any, time: Millis, limit: int | None = None) -> Any:
+    return ([], offsets) if limit else Pull.plan(self, offsets, time)
+
+
+@breaks("gave other rows when it was limited to one record and then not")
+def leaves_out(self: Pull, offsets: Any, time: Millis, limit: int | None = None) -> Any:
+    readers, after = Pull.plan(self, offsets, time, limit)
+    return readers, {"at": 99} if limit else after
 
 
 _numbers = itertools.count()

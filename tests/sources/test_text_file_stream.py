@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from livebatch.closures import Builtin, load
 from livebatch.errors import DefinitionError, SourceError
-from livebatch.sources import PullSource, source
+from livebatch.sources import PullSource, files, source
 from livebatch.sources.files import CHUNK, read_lines
 from livebatch.sources.folder import LOOKBACK
 
@@ -217,3 +218,17 @@ def test_options_come_back_with_the_path_made_absolute(
     options = msgspec.to_builtins(made)
     assert options == {"directory": str(tmp_path / "incoming"), "encoding": "latin-1"}
     assert source("text_file_stream", options) == made
+
+
+PARTS = st.sampled_from([b"\n", b"\r", b"a", b"bc", "ü".encode(), b"\xff", b"\0"])
+
+
+@given(st.lists(PARTS, max_size=14), st.integers(1, 6))
+def test_lines_are_the_same_one_by_one_and_as_a_column(parts: list[bytes], piece: int) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "PIECE", piece)
+        path = Path(folder, "lines")
+        path.write_bytes(b"".join(parts))
+        tables = read_lines(str(path), "utf-8").tables
+        column = [line for table in tables for line in table.column(0).to_pylist()]
+        assert column == list(read_lines(str(path), "utf-8"))

@@ -188,7 +188,7 @@ def test_the_old_is_not_coarser_than_the_new() -> None:
 def test_points_are_known_without_being_taken_for_sent() -> None:
     buffer = Buffer(WINDOW)
     buffer.add({"a": points([1, 2], [5, 6])}, end=2)
-    assert [(key, y.tolist()) for key, _, y in buffer.points()] == [("a", [5, 6])]
+    assert [(part.key, part.y.tolist()) for part in buffer.points()] == [("a", [5, 6])]
     assert shown(buffer.delta()) == {"a": [5, 6]}
 
 

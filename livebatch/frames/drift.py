@@ -1,0 +1,124 @@
+"""Rows that do not have the columns that a frame was given: what becomes of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from livebatch.block import to_table
+from livebatch.columns import VALUE, from_rows
+from livebatch.failure import Failure, describe
+from livebatch.frames import jsonlines
+from livebatch.frames.readers import READERS
+from livebatch.leftout import SAMPLES, LeftOut
+from livebatch.schema import Columns
+
+SKIP, FAIL = "skip", "fail"
+POLICIES = (SKIP, FAIL)
+
+SOME = 100
+"""So many rows, about, are looked at for fields that no column is of."""
+
+Part: TypeAlias = pa.Table | list[Any]
+"""Rows, in a table or not yet."""
+
+_log = logging.getLogger("livebatch.frames")
+_noted: set[tuple[Columns, str]] = set()
+
+
+def read(format: str, part: Part, columns: Columns) -> pa.Table:
+    """Return rows as a table with these columns.
+
+    Raises:
+        ValueError: a row does not fit.
+    """
+    return READERS[format](as_table(part), columns)
+
+
+def as_table(part: Part) -> pa.Table:
+    if isinstance(part, pa.Table):
+        return part
+    found = to_table(part)  # quickly, if the rows are all alike
+    return from_rows(part) if found is None else found.replace_schema_metadata(None)
+
+
+def note_new_fields(format: str, part: Part, columns: Columns) -> None:
+    """Log, once in this process, which fields some of the rows have that no column is of."""
+    if format == "csv":
+        return
+    step = max(1, len(part) // SOME)
+    some = (
+        part[::step] if isinstance(part, list) else part.take(pa.array(range(0, len(part), step)))
+    )
+    some = as_table(some)
+    names = jsonlines.fields(some) if format == "json" else some.column_names
+    known = {name for name, _ in columns}
+    new = [name for name in names if name not in known and (columns, name) not in _noted]
+    if new and known & set(names):
+        _noted.update((columns, name) for name in new)
+        _log.warning("ignored, since the frame has no such columns: %s", ", ".join(new))
+
+
+def fitting(format: str, part: Part, columns: Columns, note: LeftOut) -> list[pa.Table]:
+    """Return the rows that fit; ``note`` gets those that do not."""
+    with suppress(Exception):
+        return [read(format, part, columns)]
+    fit, misfits = (
+        _json_apart(part, columns) if format == "json" else _halved(format, part, columns)
+    )
+    failures = (_failure(format, misfit, columns) for misfit in misfits[:SAMPLES])
+    note.add(len(misfits), len(part), list(failures))
+    return fit
+
+
+def _json_apart(part: Part, columns: Columns) -> tuple[list[pa.Table], list[Part]]:
+    """Return what of lines fits, and the lines that do not, each by itself."""
+    lines = as_table(part)
+    valid = jsonlines.are_json(lines)
+    whole = lines.filter(valid)
+    rows = jsonlines.parsed(whole, columns)
+    misfits = jsonlines.misfits(whole, rows, columns)
+    bad = pa.concat_tables([lines.filter(pc.invert(valid)), whole.filter(misfits)])
+    return [rows.filter(pc.invert(misfits))], list(_one_by_one(bad))
+
+
+def _halved(format: str, part: Part, columns: Columns) -> tuple[list[pa.Table], list[Part]]:
+    """Return what of rows fits, and those that do not, each by itself: a part that does not is
+    halved, so that few among many are found soon."""
+    fit: list[pa.Table] = []
+    misfits: list[Part] = []
+    stack = [part]
+    while stack:
+        some = stack.pop()
+        middle = len(some) // 2
+        try:
+            fit.append(read(format, some, columns))
+        except Exception:
+            if middle:
+                stack += [some[middle:], some[:middle]]
+            else:
+                misfits.append(some)
+    return fit, misfits
+
+
+def _one_by_one(table: pa.Table) -> Iterator[pa.Table]:
+    return (table.slice(i, 1) for i in range(len(table)))
+
+
+def _failure(format: str, misfit: Part, columns: Columns) -> Failure:
+    """Return what is wrong with a row."""
+    if isinstance(misfit, pa.Table):
+        [row] = misfit.to_pylist()
+        record = row[VALUE] if list(row) == [VALUE] else row
+    else:
+        [record] = misfit
+    try:
+        read(format, misfit, columns)
+    except Exception as error:
+        return describe(error, record)
+    return Failure("ValueError", "it does not fit", record=repr(record))
