@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from livebatch import errors
 from livebatch.client import Connection, RemoteConnection
 from livebatch.driver import DriverLoop
 from livebatch.engine.child import Child
@@ -27,9 +28,9 @@ from livebatch.engine.runtime import (
 )
 from livebatch.engine.server import Server
 from livebatch.engine.settings import Settings
-from livebatch.errors import EngineLost, NameTaken
+from livebatch.errors import EngineLost
 from livebatch.interval import Millis
-from livebatch.wire import Status, Stop
+from livebatch.wire import Refused, Status, Stop, checked
 
 _started: list[subprocess.Popen[bytes]] = []
 """Engines that this process has started and may outlive it, or be stopped by others."""
@@ -81,6 +82,7 @@ def connect(
     Raises:
         EngineLost: it could not be started; the message says why.
         NameTaken: an engine of this name runs.
+        EngineError: there is a checkpoint that it cannot go on from, or none can be kept.
     """
     called = checked_name(name or f"lb{os.getpid()}-{os.urandom(2).hex()}")
     seconds = ORPHANED if linger is None else None if linger == inf else linger
@@ -128,6 +130,7 @@ def start_process(
 
     Raises:
         EngineLost: it could not be started; the message says why.
+        LivebatchError: it refuses.
     """
     ours, theirs = os.pipe()
     log = runtime_dir() / f"{settings.name}.log"
@@ -150,8 +153,8 @@ def start_process(
     if said != "ready":
         process.wait()
         kind, _, message = said.partition(": ")
-        if kind == "NameTaken":
-            raise NameTaken(message)
+        if hasattr(errors, kind):
+            checked(Refused(kind, message))
         raise EngineLost(f"the engine could not start: {said or _tail(log)}")
     return OwnedConnection(find_engine(settings.name), process, log, stop_at_exit)
 

@@ -90,6 +90,8 @@ class StreamingContext(Life, BatchRuns, Questions):
 
     Raises:
         DefinitionError: an argument is wrong.
+        EngineError: the checkpoint is of another version or used by another engine, or none can
+            be kept there.
         EngineLost: the engine could not be started.
 
     Example:

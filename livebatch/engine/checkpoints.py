@@ -19,17 +19,19 @@ from dataclasses import dataclass
 from functools import cache
 
 import msgspec
+from pyarrow import fs
 
 from livebatch.block import BlockRef, BlockStore, Encoded
 from livebatch.closures import digests
 from livebatch.engine.core import Engine
 from livebatch.engine.files import Damaged, Files
+from livebatch.engine.inuse import InUse
 from livebatch.engine.log import Allocated, CodeFiles, Entry, FileLog
 from livebatch.engine.recovery import missed, recover, skip_missed, snapshot_of
 from livebatch.engine.snapshot import Lineages, Snapshot, blocks_in
 from livebatch.errors import BlockLost, EngineError
 from livebatch.events import CheckpointStatus, Recovery
-from livebatch.filesystems import reason, within
+from livebatch.filesystems import is_uri, locate, reason, within
 from livebatch.interval import Millis
 from livebatch.rdd.operation import Stored
 
@@ -95,6 +97,11 @@ class Checkpoints:
         durable: whether the folder is to outlive the machine's memory: files are forced to the
             disk, and blocks in shared memory that could not be had again are copied.
         run: has snapshots written.
+        alone: whether to refuse a folder that another engine uses; of URIs that is not known.
+
+    Raises:
+        EngineError: another engine uses the folder.
+        OSError: it cannot be written.
 
     Attributes:
         log: the log of batches.
@@ -104,7 +111,12 @@ class Checkpoints:
     """
 
     def __init__(
-        self, folder: str, every: Millis, durable: bool = True, run: Run = at_once
+        self,
+        folder: str,
+        every: Millis,
+        durable: bool = True,
+        run: Run = at_once,
+        alone: bool = False,
     ) -> None:
         self.folder, self._every, self._durable, self._run = folder, every, durable, run
         self._code = CodeFiles(Files(within(folder, "code"), durable))
@@ -112,6 +124,7 @@ class Checkpoints:
         self._snapshots = Files(within(folder, "snapshots"), durable)
         self._packs = Files(within(folder, "packs"), durable)
         self._blocks = Files(within(folder, "blocks"), durable)
+        self._mark = InUse(folder) if alone and not is_uri(folder) else None
         self._number = max(map(int, self._snapshots.names()), default=0)
         self._newest: _Written | None = None
         self._before: _Written | None = None
@@ -173,6 +186,11 @@ class Checkpoints:
         if self._writing is not None:
             self._writing.exception()
             self._finish(engine)
+
+    def close(self) -> None:
+        """Leave the folder to others."""
+        if self._mark is not None:
+            self._mark.end()
 
     def _finish(self, engine: Engine) -> None:
         assert self._writing is not None
@@ -347,15 +365,19 @@ def go_on(
     engine.resume()
 
 
-def begin_in(fresh: Checkpoints, engine: Engine, before: Checkpoints | None) -> Checkpoints:
-    """Have a running engine keep these checkpoints from now on; return them.
+def begin_in(
+    make: Callable[[], Checkpoints], engine: Engine, before: Checkpoints | None
+) -> Checkpoints:
+    """Have a running engine keep checkpoints from now on; return them.
 
     Raises:
         EngineError: it keeps some already, or there are some in the folder.
     """
     if before is not None:
         raise EngineError(f"this engine keeps its checkpoints in {before.folder} already")
+    fresh = make()
     if fresh.find() is not None:
+        fresh.close()
         raise EngineError(
             f"there is a checkpoint in {fresh.folder} already: StreamingContext.get_or_create goes "
             "on from it; to start anew, give another folder"
@@ -367,4 +389,5 @@ def begin_in(fresh: Checkpoints, engine: Engine, before: Checkpoints | None) -> 
 
 def exists(folder: str) -> bool:
     """Return whether there is a checkpoint in a folder."""
-    return bool(Files(within(folder, "snapshots")).names())
+    filesystem, place = locate(within(folder, "snapshots"))
+    return bool(filesystem.get_file_info(fs.FileSelector(place, allow_not_found=True)))

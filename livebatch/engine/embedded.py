@@ -105,8 +105,9 @@ class Stepped:
             made.close()
 
     def _keep_checkpoints(self, folder: str) -> None:
-        fresh = Checkpoints(folder, self._every)
-        self._checkpoints = begin_in(fresh, self.engine, self._checkpoints)
+        self._checkpoints = begin_in(
+            lambda: Checkpoints(folder, self._every), self.engine, self._checkpoints
+        )
 
     def _halt(self, request: Stop) -> None:
         self.engine.halt()

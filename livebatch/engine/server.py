@@ -38,8 +38,8 @@ from livebatch.engine.service import Service
 from livebatch.engine.settings import Settings
 from livebatch.engine.snapshot import Snapshot
 from livebatch.engine.store import Place
-from livebatch.errors import NameTaken
-from livebatch.filesystems import is_uri
+from livebatch.errors import EngineError, NameTaken
+from livebatch.filesystems import is_uri, reason
 from livebatch.transport import Hub, Peer
 from livebatch.wire import AnyMessage, Hello, SendAgain, Stop, Welcome
 
@@ -174,9 +174,9 @@ class Server:
 
     def _keep_checkpoints(self, folder: str) -> None:
         settings = msgspec.structs.replace(self._settings, checkpoint=folder)
-        made = _checkpoints_of(settings)
-        assert made is not None
-        self._checkpoints = begin_in(made, self.engine, self._checkpoints)
+        self._checkpoints = begin_in(
+            lambda: _checkpoints_in(folder, settings), self.engine, self._checkpoints
+        )
         self._settings = settings
 
     def _loop(self) -> bool:
@@ -253,6 +253,7 @@ class Server:
             self._checkpoints.finish(self.engine)
             self._checkpoints.take(self.engine)
             self._checkpoints.finish(self.engine)
+            self._checkpoints.close()
         self.executor.close()
         self.hub.close()
         if self._ends:  # otherwise another goes on with what there is
@@ -286,9 +287,20 @@ def _durable_dir(settings: Settings) -> Path:
 
 
 def _checkpoints_of(settings: Settings) -> Checkpoints | None:
-    if not settings.checkpoint and settings.supervisor is None:
+    if settings.checkpoint:
+        return _checkpoints_in(settings.checkpoint, settings)
+    if settings.supervisor is None:
         return None
-    folder = settings.checkpoint or str(runtime_dir() / f"{settings.name}.checkpoint")
+    return _checkpoints_in(str(runtime_dir() / f"{settings.name}.checkpoint"), settings)
+
+
+def _checkpoints_in(folder: str, settings: Settings) -> Checkpoints:
     pool = ThreadPoolExecutor(1, thread_name_prefix="livebatch-checkpoints")
     durable = bool(settings.checkpoint)
-    return Checkpoints(folder, settings.every, durable, pool.submit)
+    try:
+        return Checkpoints(folder, settings.every, durable, pool.submit, alone=True)
+    except OSError as error:
+        raise EngineError(
+            f"no checkpoints can be kept in {folder} ({reason(error)}): give a folder that can be "
+            "written"
+        ) from error
