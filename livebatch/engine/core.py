@@ -206,17 +206,24 @@ class Engine:
         return 1.0 if self.tick is None else min(1.0, self.clock.wait(self.tick))
 
     def advance(self) -> None:
-        """Begin the batches whose time has come, unless what they are made of cannot be logged."""
-        while self.tick is not None and self.clock.now() >= self.tick and self._log(self.tick):
-            time = self.tick
-            self.allot(time, self._allotted or {})
-            self._allotted = None
-            for progress in self.progress.values():
-                self.go_on(progress)
-            self.batches.close(time)
-            self.keeping.forget()
-            self.broadcasts.begin(time)
-            self.states.keep_up()
+        """Begin all batches whose time has come, unless what they are made of cannot be logged."""
+        while self.advance_once():
+            pass
+
+    def advance_once(self) -> bool:
+        """Begin a batch if its time has come; return whether one has begun."""
+        time = self.tick
+        if time is None or self.clock.now() < time or not self._log(time):
+            return False
+        self.allot(time, self._allotted or {})
+        self._allotted = None
+        for progress in self.progress.values():
+            self.go_on(progress)
+        self.batches.close(time)
+        self.keeping.forget()
+        self.broadcasts.begin(time)
+        self.states.keep_up()
+        return True
 
     def poll(self, timeout: float) -> bool:
         """Wait so many seconds for work to get on; return whether it did."""
