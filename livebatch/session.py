@@ -26,6 +26,7 @@ from livebatch.events import Batch, BatchFailed, EngineStatus, Event
 from livebatch.failure import Failure, describe
 from livebatch.filesystems import absolute
 from livebatch.frames import StreamingDataFrame
+from livebatch.frames.rebinding import check_replacement
 from livebatch.graph import Output, records
 from livebatch.indriver import DriverContext
 from livebatch.interval import Duration, Millis, to_millis
@@ -272,9 +273,12 @@ class StreamingContext(Life, BatchRuns, Questions):
             notes: kept by the engine for whoever attaches, such as how the stream is shown.
 
         Raises:
-            DefinitionError: it is no name, or the stream would be computed from itself.
+            DefinitionError: it is no name, or the stream would be computed from itself, or is a
+                frame with other columns than the one it replaces, and queries over that one would
+                not be what they were.
         """
         check_name(name)
+        check_replacement(name, stream, self.streams)
         if stream.name not in (None, name):  # a second name is a stream of its own
             stream = lift(stream, "union")
         kept = RETAIN if retain is None else to_millis(retain, "retain")

@@ -25,10 +25,6 @@ from livebatch import sinks
 from livebatch.sinks import Key, Sink
 from livebatch.taskcontext import Attempt, running
 
-KILLED = -signal.SIGKILL
-"""How a process ends that was killed at a step; one that was killed within a write ends by
-another signal."""
-
 
 class Order(msgspec.Struct, frozen=True):
     """An attempt that is to be made.

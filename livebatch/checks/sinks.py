@@ -130,6 +130,8 @@ class _SinkCheck:
         wanted = [sum(map(len, partitions)) for partitions in batches.values()]
         ends = self._attempt(batches, **how)
         for end in ends:
+            if end.status:
+                _broken(self._sink, f"ends its process, with status {end.status}")
             if end.rows != wanted:
                 _broken(self._sink, f"says that {end.rows} rows count, not {wanted}")
         self._whole |= batches

@@ -259,7 +259,8 @@ class Checkpoints:
                 _log.warning("a checkpoint is damaged, so the one before it is used: %s", error)
                 self._snapshots.delete([name])
                 continue
-            self._newest.snapshot.versions.check(self.folder)
+            kept = self._newest.snapshot
+            kept.versions.check(self.folder, (node.record.kind for node in kept.nodes))
             self._code.begin(int(name))
             self._code.load()
             return self._newest.snapshot

@@ -49,6 +49,9 @@ from livebatch.stream import Input
 
 AD_HOC = 1
 
+RETRY = 0.1
+"""Seconds after which it is tried again to log what could not be logged."""
+
 
 class Engine:
     """Runs a graph of streams, batch by batch.
@@ -203,18 +206,16 @@ class Engine:
 
     def wait(self) -> float:
         """Return how many seconds there are until the next tick."""
+        if self.trouble:
+            return RETRY
         return 1.0 if self.tick is None else min(1.0, self.clock.wait(self.tick))
 
-    def advance(self) -> None:
-        """Begin all batches whose time has come, unless what they are made of cannot be logged."""
-        while self.advance_once():
-            pass
-
-    def advance_once(self) -> bool:
-        """Begin a batch if its time has come; return whether one has begun."""
-        time = self.tick
-        if time is None or self.clock.now() < time or not self._log(time):
+    def advance(self) -> bool:
+        """Begin the next batch, if its time has come and what it is made of can be logged; return
+        whether one has begun. Work is to get on before the next one, however late that is."""
+        if self.tick is None or self.clock.now() < self.tick or not self._log(self.tick):
             return False
+        time = self.tick
         self.allot(time, self._allotted or {})
         self._allotted = None
         for progress in self.progress.values():

@@ -81,11 +81,13 @@ class Stepped:
 
     def run(self) -> None:
         """Begin the batches whose time has come and work until nothing is left to do."""
-        self.engine.advance()
-        if self._checkpoints is not None:
-            self._checkpoints.keep_up(self.engine)
-        while not self.engine.idle:
-            self._poll()
+        begun = True
+        while begun:
+            begun = self.engine.advance()
+            if self._checkpoints is not None:
+                self._checkpoints.keep_up(self.engine)
+            while not self.engine.idle:
+                self._poll()
         self._dispatch()
 
     def listen(self, listener: Callable[[Event], None], apart: bool = False) -> Callable[[], None]:

@@ -164,7 +164,7 @@ class Jobs:
         wants_value: bool = False,
     ) -> None:
         """Have a function on RDDs called in the driver."""
-        known = {node.id: node for rdd in rdds for node in ancestors(rdd)}
+        known = {node.id: node for node in ancestors(*rdds)}
         message = Call(id, function, time, tuple(map(to_lineage, rdds)), wants_rdd, wants_value)
         self._calls[id] = _Call(message, done, failed, known)
         self.driver.submit(message)

@@ -61,8 +61,7 @@ class Keeping:
         engine = self._engine
         waiting = [job.rdd for job in engine.unfinished()]
         waiting += [p.settled[-1][1] for p in engine.progress.values() if p.settled]
-        found = {node.id for rdd in (*waiting, *engine.jobs.rdds()) for node in ancestors(rdd)}
-        return found | self.pinned
+        return {node.id for node in ancestors(*waiting, *engine.jobs.rdds())} | self.pinned
 
     def code_in_use(self) -> set[str]:
         """Return the digests of the code that streams, their batches and jobs need."""

@@ -44,7 +44,7 @@ class ReceiverProcess:
         self._line = Line(address, Hello("receiver", stream, os.getpid()), alive=lambda: True)
         self._state = SourceState(stream, "connecting")
         self._trouble: str | None = None
-        self._told_to_stop = False
+        self._told_to_stop = self._lost = False
 
     def run(self) -> None:
         """Receive until told to stop."""
@@ -119,7 +119,8 @@ class ReceiverProcess:
             self._store_block(encode(rows))
         if tables:
             self._store_block(encode_table(pa.concat_tables(tables)))
-        self._collector.received(self._tally.cut(emitted))
+        if not self._lost:  # what is lost must not be acknowledged, nor what comes after it
+            self._collector.received(self._tally.cut(emitted))
 
     def _troubled(self, state: str | None, detail: str, dropped: int = 0) -> None:
         """Say that something is wrong with what comes, or no more is; once, unless it is lost."""
@@ -140,8 +141,12 @@ class ReceiverProcess:
                 ref = self._put(block, id)
                 break
             except (StoreFull, OSError) as error:
-                if self._told_to_stop or (kept and self._policy == "drop_oldest"):
-                    self._give_up(block, id, str(error))
+                if self._told_to_stop:
+                    self._lost = True  # unless it is found on disk later
+                    self._troubled("dropping", str(error), block.rows)
+                    return
+                if kept and self._policy == "drop_oldest":
+                    self._drop(block, id, str(error))
                     return
                 self._troubled("waiting", str(error))
                 self._listen(1.0)
@@ -160,7 +165,7 @@ class ReceiverProcess:
                 raise
             return self._store.put_on_disk(block, id)
 
-    def _give_up(self, block: Encoded, id: str, why: str) -> None:
+    def _drop(self, block: Encoded, id: str, why: str) -> None:
         if self._durable is not None:
             self._durable.delete([id])
         self._troubled("dropping", why, block.rows)

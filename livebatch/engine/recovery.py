@@ -68,7 +68,7 @@ def snapshot_of(engine: Engine, lineages: Lineages, entry: int) -> Snapshot:
     for progress in engine.progress.values():
         lineages.add_kept(rdd for _, rdd in progress.settled)
     return Snapshot(
-        versions=Versions(),
+        versions=Versions.current(),
         entry=entry,
         batch=engine.config.batch,
         slots=engine.runner.default_parallelism,

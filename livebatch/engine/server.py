@@ -184,7 +184,7 @@ class Server:
         lonely, look = deadline(self._settings.linger), Timer(LOOK)
         while not self._stopped.is_set():
             self.engine.poll(self.engine.wait())
-            self.engine.advance_once()  # others are heard also while it catches up
+            self.engine.advance()
             if self._checkpoints is not None:
                 self._checkpoints.keep_up(self.engine)
             self._receivers.keep_up()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import metadata
 from typing import Any
 
 import msgspec
@@ -14,10 +15,13 @@ from livebatch.block import BlockRef
 from livebatch.closures import Code, Function
 from livebatch.errors import EngineError
 from livebatch.events import Batch
+from livebatch.frames.event_time import OpenWindows
+from livebatch.frames.sliding import StatesLevel, StatesWindow
 from livebatch.graph import NodeRecord, Output
 from livebatch.interval import Millis
 from livebatch.rdd import RDD, JobRunner
 from livebatch.rdd.operation import AnyOperation, Deferred, Read, Stored
+from livebatch.stream import DStream
 
 FORMAT = 1
 _RDD = "@rdd"
@@ -29,10 +33,30 @@ class Versions(msgspec.Struct, frozen=True):
     format: int = FORMAT
     livebatch: str = __version__
     python: str = ".".join(platform.python_version_tuple()[:2])
+    duckdb: str = ""
 
-    def check(self, where: str) -> None:
-        """Raise an `EngineError` where this process cannot read what they wrote."""
-        mine = Versions()
+    @classmethod
+    def current(cls) -> Versions:
+        """Return this process's."""
+        return cls(duckdb=duckdb_version())
+
+    def check(self, where: str, kinds: Iterable[str]) -> None:
+        """Check that this process can read what they wrote.
+
+        Args:
+            where: the folder.
+            kinds: of the streams that are to go on.
+
+        Raises:
+            EngineError: it cannot.
+        """
+        mine = Versions.current()
+        if self.duckdb != mine.duckdb and any(map(_has_duckdb_states, kinds)):
+            raise EngineError(
+                f"the checkpoint in {where} has states that DuckDB {self.duckdb} has made, which "
+                f"DuckDB {mine.duckdb} need not understand: go on with that version, or give "
+                "another folder to start anew"
+            )
         if self.format != mine.format:
             raise EngineError(
                 f"the checkpoint in {where} was written by livebatch {self.livebatch}, in a form "
@@ -44,6 +68,16 @@ class Versions(msgspec.Struct, frozen=True):
                 f"the checkpoint in {where} holds functions of Python {self.python}, which Python "
                 f"{mine.python} cannot load: go on with that, or give another folder to start anew"
             )
+
+
+def duckdb_version() -> str:
+    """Return the version of DuckDB, which the engine does not load."""
+    return metadata.version("duckdb")
+
+
+def _has_duckdb_states(kind: str) -> bool:
+    node = DStream.kinds.get(kind)
+    return node is not None and issubclass(node, (StatesLevel, StatesWindow, OpenWindows))
 
 
 class KeptRDD(msgspec.Struct, frozen=True, array_like=True):

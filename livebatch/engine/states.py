@@ -51,7 +51,7 @@ class States:
             time: of the batch.
             same: what outputs are still to do with batches of that time.
         """
-        needed = {node.id for rdd in same for node in ancestors(rdd)}
+        needed = {node.id for node in ancestors(*same)}
         for node in upstream(stream):
             rdd = node.generated.get(time) if node.cuts_lineage else None
             if rdd is None or rdd.id in needed or isinstance(rdd.operation, Stored):

@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 from contextlib import suppress
+from importlib import import_module
 from types import FrameType
 
 import msgspec
@@ -38,7 +39,8 @@ class Worker:
         self._line = Line(address, Hello("worker", "", os.getpid()), alive=lambda: True)
 
     def run(self) -> None:
-        """Run tasks for ever."""
+        """Run tasks for ever; what most of them need is loaded while there are none."""
+        import_module("livebatch.operators")
         while True:
             received = self._line.receive()
             message = None if received is None else received[1]

@@ -26,6 +26,7 @@ from livebatch.stream import (
     DStream,
 )
 from livebatch.widgets import live, show, view
+from livebatch.widgets.columns import choose
 
 _SHOW, _WINDOW, _CELL = "show", "window", "cell"
 
@@ -186,6 +187,8 @@ class Streams:
         return f"stopped {name}; its view stays as it is, and running its cell starts it again"
 
     def _show(self, stream: DStream[Any], name: str, pane: Pane, kind: str, window: float) -> None:
+        if kind == "auto" and stream.schema is not None:
+            kind = choose(stream.schema)
         panel = show(name, kind, window=window)
         past = kind == "auto" or view(kind).past
         self._engine.pump.show(stream, panel.view, past, pane.write)

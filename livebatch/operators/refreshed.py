@@ -69,7 +69,7 @@ class Versions(DStream[Any]):
         oldest = self._begin(max(time - self.remember, self.start) + self.slide)
         newest = max(self.versions, default=oldest)
         kept = [rdd for t, rdd in self.versions.items() if t >= min(oldest, newest)]
-        needed = {node.id for rdd in kept for node in ancestors(rdd)}
+        needed = {node.id for node in ancestors(*kept)}
         gone = {t: rdd for t, rdd in self.versions.items() if rdd.id not in needed}
         self.versions = {t: rdd for t, rdd in self.versions.items() if t not in gone}
         return [*super().forget_before(time), *gone.values()]

@@ -10,7 +10,8 @@ hashes are equal.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
@@ -44,8 +45,8 @@ class Layer:
 
     Attributes:
         keys: how many keys the state has of which it is the newest layer.
-        table: of each key its hash, the key and its value (null: removed), both pickled, when it
-            was touched; and all positions in the order of that.
+        table: of each key its hash, the key and its value (null: removed), both pickled but for
+            keys that all are ints, when it was touched; and all positions in the order of that.
     """
 
     def __init__(self, ref: BlockRef, store: BlockStore) -> None:
@@ -82,14 +83,14 @@ class Layer:
     ) -> list[tuple[int, int]]:
         """Return (position of a key, row it is in), given the first row of its hash."""
         found, own = [], self.column("key")
-        first = map(pickle.loads, own.take(pa.array(rows)).to_pylist())
+        first = _keys(own.take(pa.array(rows)))
         for position, row, there in zip(near.tolist(), rows.tolist(), first, strict=True):
             key = keys[position]
             while there is not key and there != key:
                 row += 1
                 if row == len(hashes) or hashes[row] != hashes[row - 1]:
                     break
-                there = pickle.loads(own[row].as_py())
+                (there,) = _keys(own[row : row + 1])
             else:
                 found.append((position, row))
         return found
@@ -99,7 +100,7 @@ class Layer:
         by_age = self._numbers("by_age")
         bounds = np.searchsorted(self._numbers("touched"), [begin, end], sorter=by_age)
         rows = pa.array(by_age[slice(*bounds)])
-        return list(map(pickle.loads, self.column("key").take(rows).to_pylist()))
+        return _keys(self.column("key").take(rows))
 
     def _numbers(self, name: str) -> npt.NDArray[Any]:
         numbers: npt.NDArray[Any] = self.column(name).to_numpy()
@@ -149,7 +150,7 @@ def write_layer(held: dict[Any, Held], emitted: Iterable[Any], keys: int) -> Enc
     order = np.argsort(hashes, kind="stable")
     table = pa.table({
         "hash": hashes,
-        "key": pa.array(map(dumps, held), pa.large_binary()),
+        "key": _written(held),
         "value": pa.array([value for value, _ in held.values()], pa.large_binary()),
         "touched": pa.array([touched for _, touched in held.values()], pa.int64()),
     })  # fmt: skip
@@ -173,8 +174,8 @@ def state_rows(*layers: Any) -> Iterator[tuple[Any, Any]]:
         return
     table = _merged(True, layers)
     for batch in table.select(["key", "value"]).to_batches(10_000):
-        keys, values = (map(pickle.loads, column.to_pylist()) for column in batch.columns)
-        yield from zip(keys, values, strict=True)
+        values = map(pickle.loads, batch.column("value").to_pylist())
+        yield from zip(_keys(batch.column("key")), values, strict=True)
 
 
 def emitted_rows(layer: Layer) -> Iterator[Any]:
@@ -194,13 +195,48 @@ def _encoded(table: pa.Table, emitted: Encoded, keys: int) -> Encoded:
     return Encoded("layer", emitted.rows, [data, *emitted.chunks], index, keys)
 
 
-def _hashes(keys: Iterable[Any]) -> Hashes:
+def _hashes(keys: Collection[Any]) -> Hashes:
+    if _are_ints(keys):
+        return np.fromiter(map(hash, keys), np.int64, len(keys)).view(np.uint64)
     return np.array([stable_hash(key) & _BITS for key in keys], np.uint64)
+
+
+def _are_ints(keys: Iterable[Any]) -> bool:
+    return set(map(type, keys)) == {int}
+
+
+def _written(keys: Iterable[Any]) -> pa.Array:
+    """Return keys as a column."""
+    if _are_ints(keys):
+        with suppress(OverflowError, pa.ArrowException):
+            return pa.array(keys, pa.int64())
+    return _pickled(keys)
+
+
+def _pickled(keys: Iterable[Any]) -> pa.Array:
+    return pa.array(map(dumps, keys), pa.large_binary())
+
+
+def _keys(column: pa.Array) -> list[Any]:
+    """Return the keys of a column."""
+    found: list[Any] = column.to_pylist()
+    return found if pa.types.is_integer(column.type) else list(map(pickle.loads, found))
+
+
+def _alike(tables: list[pa.Table]) -> list[pa.Table]:
+    """Return tables with one type of column for their keys."""
+    if len({table.schema.field("key").type for table in tables}) == 1:
+        return tables
+    columns = [table.column("key").combine_chunks() for table in tables]
+    return [
+        table.set_column(1, "key", _pickled(_keys(column)))
+        for table, column in zip(tables, columns, strict=True)
+    ]
 
 
 def _merged(whole: bool, layers: Sequence[Layer]) -> pa.Table:
     """Return the newest of what layers, the newest first, have of each key, sorted by hash."""
-    table = pa.concat_tables([layer.table.drop_columns(["by_age"]) for layer in layers])
+    table = pa.concat_tables(_alike([layer.table.drop_columns(["by_age"]) for layer in layers]))
     table = table.replace_schema_metadata().combine_chunks()
     order = np.argsort(table.column("hash").to_numpy(), kind="stable")
     rows = order[~_outdated(table, order)]
@@ -222,7 +258,7 @@ def _outdated(table: pa.Table, order: Positions) -> npt.NDArray[np.bool_]:
     for hash in np.unique(hashes[again[~alike]]):
         seen = set()
         for row in range(*np.searchsorted(hashes, [hash, hash + np.uint64(1)])):
-            key = pickle.loads(keys[int(order[row])].as_py())
+            (key,) = _keys(keys.take(pa.array(order[row : row + 1])))
             outdated[row] = key in seen
             seen.add(key)
     return outdated

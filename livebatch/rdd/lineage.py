@@ -26,10 +26,10 @@ Lineage: TypeAlias = tuple[RDDRecord, ...]
 """Records in an order in which parents come first; the last is the RDD itself."""
 
 
-def ancestors(rdd: RDD[Any]) -> list[RDD[Any]]:
-    """Return an RDD and all it comes from, parents first."""
+def ancestors(*rdds: RDD[Any]) -> list[RDD[Any]]:
+    """Return RDDs and all they come from, each once, parents first."""
     ordered: dict[str, RDD[Any]] = {}
-    stack = [(rdd, False)]
+    stack = [(rdd, False) for rdd in rdds]
     while stack:
         node, done = stack.pop()
         if done:

@@ -55,6 +55,8 @@ def stable_hash(key: Any) -> int:
     >>> stable_hash(("a", 1)) == stable_hash(("a", 1.0))
     True
     """
+    if type(key) is int:  # what follows would find the same, but is asked often
+        return hash(key)
     if isinstance(key, str):
         return crc32(str.encode(key, "utf-8", "surrogatepass"))
     if isinstance(key, Number):

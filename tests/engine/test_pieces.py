@@ -28,7 +28,7 @@ CHAINS: dict[str, Any] = {
     "side by side": lambda rdd: rdd.union(rdd).map(lambda n: n + 1).coalesce(1),
     "whole partitions": lambda rdd: rdd.map(abs).map_partitions(lambda rows: [sum(rows)]),
     "a frame": lambda rdd: RDD(
-        Tabled(builtin(framed, "rows", (("n", "BIGINT"), ("m", "VARCHAR")))),
+        Tabled(builtin(framed, "rows", (("n", "BIGINT"), ("m", "VARCHAR")), "fail")),
         [rdd.map(lambda n: {"n": n})],
     ),
     "shuffled": lambda rdd: rdd.map(lambda n: (n % 2, n)).repartition(3),
@@ -80,7 +80,7 @@ def peak(task: Task, store: MemoryStore, pieces: int) -> int:
 def test_pieces_take_less_memory() -> None:
     store, columns = MemoryStore(), (("s", "VARCHAR"),)
     rows = stored([store.put(encode([*range(4000)]), "b")]).map(lambda n: {"s": f"{n:01000}"})
-    task = task_of(RDD(Tabled(builtin(framed, "rows", columns)), [rows]).map(len), True)
+    task = task_of(RDD(Tabled(builtin(framed, "rows", columns, "fail")), [rows]).map(len), True)
     assert peak(task, store, 8) < 0.4 * peak(task, store, 1)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from livebatch.errors import DefinitionError, QueryError
 from livebatch.frames import StreamingDataFrame
+from livebatch.kernel_ext import streams
 from livebatch.testing import ManualContext
+from livebatch.widgets import show
 from tests.kernel_ext.notebook import Notebook
 
 REQUESTS = (
@@ -79,3 +82,47 @@ def test_an_attached_stream_still_has_its_columns(notebook: Notebook, ssc: Manua
     found = ssc.status().streams[0].notes["columns"]
     assert found == '[["page","VARCHAR"],["ms","BIGINT"]]'
     assert isinstance(notebook.names["requests"], StreamingDataFrame)
+
+
+def frame_of(columns: str) -> str:
+    return f"%%stream requests --show none\nssc.queue_stream([]).to_frame({columns})"
+
+
+def test_a_frame_is_not_replaced_by_one_that_breaks_queries(notebook: Notebook) -> None:
+    notebook.works(REQUESTS)
+    notebook.works("%%stream slow --sql\nSELECT page FROM requests WHERE ms > 3")
+    notebook.works("%%stream counts --sql --window 2s\nSELECT count(*) AS n FROM requests")
+    notebook.works("%%stream pages --show none\nslow.group_by('page').agg(n='count(*)')")
+    before = notebook.names["requests"]
+    for columns in ("{'page': 'VARCHAR'}", "{'page': 'BIGINT', 'ms': 'BIGINT'}"):
+        failed = notebook.run(frame_of(columns))
+        assert isinstance(failed.error, DefinitionError)
+        assert "the queries of slow are not" in str(failed.error)
+        assert notebook.names["requests"] is before
+    notebook.works(frame_of("{'ms': 'DOUBLE', 'page': 'VARCHAR', 'user': 'VARCHAR'}"))
+    notebook.works("%stream stop pages")
+    notebook.works("%stream stop slow")
+    notebook.works(frame_of("{'user': 'VARCHAR'}"))
+
+
+def test_a_frame_with_all_the_same_columns_breaks_a_query_of_all(notebook: Notebook) -> None:
+    notebook.works(REQUESTS)
+    notebook.works("%%stream every --sql\nSELECT * FROM requests")
+    failed = notebook.run(frame_of("{'page': 'VARCHAR', 'ms': 'BIGINT', 'user': 'VARCHAR'}"))
+    assert isinstance(failed.error, DefinitionError)
+    assert "every" in str(failed.error)
+
+
+def test_the_view_follows_the_columns_not_the_first_batch(
+    notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = []
+
+    def noting(name: str, kind: str, **options: Any) -> Any:
+        shown.append((name, kind))
+        return show(name, kind, **options)
+
+    monkeypatch.setattr(streams, "show", noting)
+    notebook.works(REQUESTS.replace("none", "auto"))
+    notebook.works("%%stream numbers --show auto\nssc.queue_stream(default=[1])")
+    assert shown == [("requests", "bar"), ("numbers", "auto")]

@@ -79,6 +79,8 @@ def frozen(value: Any) -> Any:
         return ("list", *map(frozen, value))
     if isinstance(value, tuple):
         return tuple(map(frozen, value))
+    if isinstance(value, dict):
+        return ("dict", *((key, frozen(item)) for key, item in value.items()))
     return value
 
 

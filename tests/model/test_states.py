@@ -53,7 +53,7 @@ class Hindered:
         self._executor, self._fails = executor, fails
         self._failed: list[Outcome] = []
         self._merging: set[str] = set()
-        for name in ("slots", "store", "kill", "resize", "pids", "timesheet", "close"):
+        for name in ("slots", "spares", "store", "kill", "resize", "pids", "timesheet", "close"):
             setattr(self, name, getattr(executor, name))
 
     def submit(self, task: Task) -> None:

@@ -47,6 +47,7 @@ def test_a_sink_of_ones_own_that_keeps_the_rules(tmp_path: Path) -> None:
         (broken.Hasty, r"0 rows after attempts that were killed were made again, not 6"),
         (broken.Stubborn, "raised, .*FileExistsError"),
         (broken.Liar, "says that .*0.* rows count, not"),
+        (broken.Ending, "ends its process, with status 3"),
         (broken.Mixing, "shows of the batch first 0 rows after batches without rows"),
         (broken.Rooted, "does not travel|is another one after it travelled"),
     ],

@@ -163,7 +163,7 @@ def test_rule_23_a_listener_is_told_in_order() -> None:
         for state in [
             ("receiving", "from a"), ("stopped", "refused"), ("receiving", ""), ("stopped", ""),
         ]:  # fmt: skip
-            ssc.stepped.engine.source_changed(SourceState("s", *state))
+            ssc.stepped.engine.intake.changed(SourceState("s", *state))
             ssc.stepped.run()
     output = ["output_operation_started", "output_operation_completed"] * 2
     batch = ["batch_submitted", "batch_started", *output, "batch_completed"]
