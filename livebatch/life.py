@@ -99,7 +99,20 @@ class Life(Inputs):
         setup_func: Callable[[], Self],
     ) -> Self:
         """Return the context that this process has started, if there is one; else as
-        `get_or_create`, or without a folder what ``setup_func`` makes."""
+        `get_or_create`, or without a folder what ``setup_func`` makes.
+
+        Args:
+            checkpoint_path: the folder of the checkpoint; None: there is none.
+            setup_func: takes nothing, makes the context and its streams.
+
+        Example:
+            >>> from livebatch import StreamingContext
+            >>> from livebatch.testing import ManualContext
+            >>> with ManualContext() as ssc:
+            ...     ssc.start()
+            ...     StreamingContext.get_active_or_create("ckpt/", ManualContext) is ssc
+            True
+        """
         active = cls.get_active()
         if active is not None:
             return active
@@ -116,7 +129,27 @@ class Life(Inputs):
             directory: by path or URI; only this engine uses it.
 
         Raises:
-            EngineError: there is a checkpoint already, or the engine has another folder.
+            EngineError: there is a checkpoint already, or the engine has another folder; another
+                engine uses it, or it cannot be written.
+
+        Example:
+            >>> import tempfile
+            >>> from livebatch.testing import ManualContext, collected
+            >>> folder = tempfile.mkdtemp()
+            >>> def make_streams():
+            ...     ssc = ManualContext("1s")
+            ...     ssc.checkpoint(folder)
+            ...     numbers = ssc.queue_stream([[1], [2], [3]]).map(lambda n: ("sum", n))
+            ...     sums = numbers.update_state_by_key(lambda new, before: sum(new, before or 0))
+            ...     ssc.register("sums", sums)
+            ...     ssc.start()
+            ...     return ssc
+            >>> ssc = ManualContext.get_or_create(folder, make_streams)
+            >>> ssc.advance("1s")
+            >>> again = ManualContext.get_or_create(folder, make_streams, at=ssc.clock.now())
+            >>> again.advance("2s")
+            >>> again.streams["sums"].latest().collect()
+            [('sum', 6)]
         """
         self.connection.request(KeepCheckpoints(absolute(directory)))
 

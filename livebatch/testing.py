@@ -19,6 +19,7 @@ from livebatch.engine.executors.base import Executor
 from livebatch.engine.executors.local import LocalExecutor
 from livebatch.engine.log import BatchLog
 from livebatch.engine.runtime import make_place, socket_address
+from livebatch.filesystems import absolute
 from livebatch.interval import Duration, Millis, to_millis
 from livebatch.rdd import RDD
 from livebatch.session import StreamingContext
@@ -67,17 +68,20 @@ class ManualContext(StreamingContext):
         executor: Executor | None = None,
         on_error: str = "skip",
         log: BatchLog | None = None,
-        checkpoint: str | None = None,
+        checkpoint: str | Path | None = None,
         every: Duration = "10s",
         at: Millis = START,
         backpressure: bool = True,
     ) -> None:
         self.clock = ManualClock(at)
         millis, strict = to_millis(batch), on_error == "raise"
+        folder = None if checkpoint is None else absolute(checkpoint)
         self.stepped = Stepped(
-            millis, self.clock, executor, log, strict, checkpoint, to_millis(every), backpressure
+            millis, self.clock, executor, log, strict, folder, to_millis(every), backpressure
         )
         super().__init__(batch, on_error=on_error, connection=self.stepped)
+        if checkpoint is not None:
+            self._take_up()
 
     def advance(self, duration: Duration) -> None:
         """Let time pass, batch by batch, and do all the work of each batch."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import msgspec
 from pyarrow import fs
@@ -28,7 +29,7 @@ from livebatch.engine.files import Damaged, Files
 from livebatch.engine.inuse import InUse
 from livebatch.engine.log import Allocated, CodeFiles, Entry, FileLog
 from livebatch.engine.recovery import missed, recover, skip_missed, snapshot_of
-from livebatch.engine.snapshot import Lineages, Snapshot, blocks_in
+from livebatch.engine.snapshot import Lineages, Snapshot, blocks_in, code_of
 from livebatch.errors import BlockLost, EngineError
 from livebatch.events import CheckpointStatus, Recovery
 from livebatch.filesystems import is_uri, locate, reason, within
@@ -126,6 +127,7 @@ class Checkpoints:
         self._blocks = Files(within(folder, "blocks"), durable)
         self._mark = InUse(folder) if alone and not is_uri(folder) else None
         self._number = max(map(int, self._snapshots.names()), default=0)
+        self._kept: dict[str, Any] = {}
         self._newest: _Written | None = None
         self._before: _Written | None = None
         self._writing: Future[None] | None = None
@@ -153,8 +155,9 @@ class Checkpoints:
 
     def take(self, engine: Engine) -> None:
         """Take a snapshot now; the engine is between two batches."""
-        lineages = Lineages(self._durable)
+        lineages = Lineages(self._durable, self._kept)
         snapshot = snapshot_of(engine, lineages, self.log.number)
+        self._kept = lineages.kept
         known = {} if self._newest is None else self._newest.packed
         fresh = {id: data for id, data in lineages.inline.items() if id not in known}
         packed = {id: place for id, place in known.items() if id in lineages.inline}
@@ -168,7 +171,7 @@ class Checkpoints:
         # In this thread: what is not needed any more may be freed later.
         self._code.begin(self._number)
         try:
-            self._code.write(digests(snapshot))
+            self._code.write(digests(code_of(snapshot)))
         except OSError as error:
             self._failed(error)
             return

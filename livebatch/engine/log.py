@@ -79,6 +79,9 @@ class NotSettled(msgspec.Struct, frozen=True, tag=True):
 
 Entry: TypeAlias = Changed | Began | Started | Skipped | Allocated | Settled | NotSettled
 
+UNKNOWN = Settled(-1)
+"""Some batch has settled, but which cannot be read any more: it is made again."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry)
 
@@ -173,7 +176,8 @@ class FileLog:
 
     Args:
         folder: its path or URI.
-        sync: see `Files`.
+        sync: see `Files`. Copies are not waited for, nor that a batch has settled, which may be
+            found out again.
         code: where the code goes that entries need.
 
     Attributes:
@@ -181,19 +185,22 @@ class FileLog:
     """
 
     def __init__(self, folder: str, sync: bool = False, code: CodeFiles | None = None) -> None:
-        self._files = Files(within(folder, "log"), sync)
-        self._copies = Files(within(folder, "copies"), sync)
+        self._synced = Files(within(folder, "log"), sync)
+        self._files = Files(within(folder, "log"))
+        self._copies = Files(within(folder, "copies"))
         self._code = code or CodeFiles(Files(within(folder, "code"), sync))
         self.number = max((_number(name) for name in self.names()), default=0)
 
     def append(self, entry: Entry) -> None:
         if not isinstance(entry, (Settled, NotSettled)):
             self._code.write(digests(entry))
-        name, data = f"{self.number + 1:015}-{type(entry).__name__}", _encoder.encode(entry)
+        name, data = _name(self.number + 1, type(entry)), _encoder.encode(entry)
         try:
-            if not isinstance(entry, Settled):
+            if isinstance(entry, Settled):
+                self._files.write(name, data)
+            else:
                 self._copies.write(name, data)
-            self._files.write(name, data)
+                self._synced.write(name, data)
         except OSError:
             self._copies.delete([name])
             self._files.delete([name])
@@ -206,6 +213,8 @@ class FileLog:
         first = _number(names[0]) if names and not after else after + 1
         for expected, name in enumerate(names, first):
             entry = self.entry(name) if _number(name) == expected else None
+            if entry is None and name == _name(expected, Settled):
+                entry = UNKNOWN
             if entry is None:
                 _log.warning("the log ends before %s, since what comes before cannot be read", name)
                 return
@@ -247,6 +256,10 @@ def read_log(folder: str) -> list[Entry]:
     """Return the entries of a log that are there, to look into it while it is written."""
     log = FileLog(folder)
     return [entry for name in log.names() if (entry := log.entry(name)) is not None]
+
+
+def _name(number: int, kind: type[Entry]) -> str:
+    return f"{number:015}-{kind.__name__}"
 
 
 def _number(name: str) -> int:

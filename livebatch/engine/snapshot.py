@@ -6,7 +6,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -190,16 +190,19 @@ class Lineages:
     Args:
         durable: the blocks in shared memory may be lost, so what cannot be read or received again
             must be copied: such blocks are collected in `needed`. Otherwise they are there still.
+        before: what the last snapshot has recorded of RDDs that are only kept; most are the same.
 
     Attributes:
+        kept: the same of this snapshot.
         records: parents first.
         refer: the id of each recorded RDD, by its identity.
         inline: blocks that travel inside their references, by id; they are kept beside the records.
         needed: blocks in files that are to be copied.
     """
 
-    def __init__(self, durable: bool) -> None:
-        self._durable = durable
+    def __init__(self, durable: bool, before: Mapping[str, _Noted] | None = None) -> None:
+        self._durable, self._before = durable, before or {}
+        self.kept: dict[str, _Noted] = {}
         self.records: dict[str, KeptRDD] = {}
         self.refer: dict[int, str] = {}
         self.inline: dict[str, bytes] = {}
@@ -222,7 +225,12 @@ class Lineages:
             if rdd.id in self.records:
                 self.refer[id(rdd)] = rdd.id
             elif isinstance(rdd.operation, Stored):
-                self._record(rdd, self._bare(rdd.operation), ())
+                noted = self._before.get(rdd.id)
+                if noted is None or noted.stored is not rdd.operation:
+                    noted = _note(rdd, rdd.operation)
+                self.kept[rdd.id], self.records[rdd.id] = noted, noted.record
+                self.refer[id(rdd)] = rdd.id
+                self.inline.update(noted.inline)
 
     def can_be_had_again(self, rdd: RDD[Any]) -> bool:
         """Return whether an RDD can be computed from what sources can be asked for again."""
@@ -231,10 +239,9 @@ class Lineages:
 
     def strip(self, block: BlockRef) -> BlockRef:
         """Return a reference without the data that travel inside it."""
-        if block.inline is None:
-            return block
-        self.inline[block.id] = block.inline
-        return msgspec.structs.replace(block, inline=None)
+        if block.inline is not None:
+            self.inline[block.id] = block.inline
+        return _bare(block)
 
     def received(self, block: BlockRef) -> BlockRef:
         """Return a reference to a block that no batch has got yet."""
@@ -293,6 +300,26 @@ class Lineages:
                 stack += unknown
 
 
+class _Noted(NamedTuple):
+    """What has been recorded of an RDD, as long as it is stored like this."""
+
+    stored: Stored
+    record: KeptRDD
+    inline: tuple[tuple[str, bytes], ...]
+
+
+def _note(rdd: RDD[Any], stored: Stored) -> _Noted:
+    blocks = [block for split in stored.blocks for block in split]
+    inline = tuple((block.id, block.inline) for block in blocks if block.inline is not None)
+    bare = Stored(tuple(tuple(map(_bare, split)) for split in stored.blocks), stored.known)
+    record = KeptRDD(rdd.id, bare, (), rdd.persisted, rdd.cuts_lineage)
+    return _Noted(stored, record, inline)
+
+
+def _bare(block: BlockRef) -> BlockRef:
+    return block if block.inline is None else msgspec.structs.replace(block, inline=None)
+
+
 def _comes_again(
     operation: AnyOperation, parents: Sequence[RDD[Any]], again: Mapping[int, bool]
 ) -> bool:
@@ -344,3 +371,11 @@ def blocks_in(snapshot: Snapshot) -> dict[str, BlockRef]:
     found = {block.id: block for one in stored for split in one.blocks for block in split}
     found.update((block.id, block) for blocks in snapshot.received.values() for block in blocks)
     return found
+
+
+def code_of(snapshot: Snapshot) -> tuple[Any, ...]:
+    """Return the parts of a snapshot that refer to code, without all the batches that are kept."""
+    computed = [k for k in snapshot.rdds if k.origin or not isinstance(k.operation, Stored)]
+    records = [kept.record for kept in snapshot.nodes]
+    outputs = [kept.output for kept in snapshot.outputs]
+    return computed, records, outputs, snapshot.broadcasts, snapshot.loaders, snapshot.sums

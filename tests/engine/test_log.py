@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from livebatch.closures import ship
 from livebatch.engine.files import Damaged, Files
 from livebatch.engine.log import (
+    UNKNOWN,
     Allocated,
     Began,
     Changed,
@@ -98,23 +99,29 @@ def test_one_damaged_file_costs_no_entry_that_nothing_else_tells_of(
     assert list(FileLog(folder).read()) == ONCE
 
 
-@pytest.mark.parametrize("how", HOWS)
-def test_that_a_batch_has_settled_may_get_lost_and_then_it_is_the_end(
+@pytest.mark.parametrize("how", ["cut off", "one bit", "empty"])
+def test_which_batch_has_settled_may_get_lost_but_not_what_comes_after(
     folder: str, how: str
 ) -> None:
-    log = written(folder, [Allocated(1, 1, {}), Settled(1)])
-    damage(Path(folder, "log", log.names()[-1]), how)
+    entries = [Allocated(1, 1, {}), Settled(1), Allocated(2, 1, {})]
+    log = written(folder, entries)
+    damage(Path(folder, "log", log.names()[1]), how)
     found = FileLog(folder)
-    assert list(found.read()) == [Allocated(1, 1, {})]
+    assert list(found.read()) == [entries[0], UNKNOWN, entries[2]]
+    found.append(Settled(2))
+    assert list(FileLog(folder).read())[2:] == [entries[2], Settled(2)]
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_after_what_cannot_be_read_nothing_is(folder: str, how: str) -> None:
+    log = written(folder, [Started(0), Allocated(1, 1, {}), Settled(1)])
+    for which in "log", "copies":
+        damage(Path(folder, which, log.names()[1]), how)
+    found = FileLog(folder)
+    assert list(found.read()) == [Started(0)]
     found.cut(1)
-    found.append(Settled(1))
-    assert list(FileLog(folder).read()) == [Allocated(1, 1, {}), Settled(1)]
-
-
-def test_after_what_cannot_be_read_nothing_is(folder: str) -> None:
-    log = written(folder, [Started(0), Allocated(1, 1, {}), Settled(1), Allocated(2, 1, {})])
-    damage(Path(folder, "log", log.names()[2]), "one bit")
-    assert list(FileLog(folder).read()) == [Started(0), Allocated(1, 1, {})]
+    found.append(Allocated(1, 2, {}))
+    assert list(FileLog(folder).read()) == [Started(0), Allocated(1, 2, {})]
 
 
 def test_what_is_forgotten_is_gone_and_the_rest_stays(folder: str) -> None:
@@ -139,7 +146,7 @@ def test_an_entry_that_cannot_be_written_leaves_nothing(
 
     def full(self: Files, name: str, *chunks: Any) -> None:
         write(self, name, *chunks)
-        if self is log._files:
+        if self is log._synced:
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Files, "write", full)

@@ -49,9 +49,7 @@ class Reborn:
 
     def _made(self, now: Millis) -> ManualContext:
         every = f"{self._every}s"
-        made = ManualContext("1s", self._executor(), checkpoint=self._folder, every=every, at=now)
-        made._take_up()
-        return made
+        return ManualContext("1s", self._executor(), checkpoint=self._folder, every=every, at=now)
 
     def crash(self, steps: int = 99, before: Callable[[], None] = lambda: None) -> None:
         """Die after so many steps of the work that there is, and go on; something may happen to the
