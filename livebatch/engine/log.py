@@ -178,18 +178,19 @@ class FileLog:
 
     Attributes:
         number: of the last entry.
+        readable: of the last one up to which `read` has come.
     """
 
     def __init__(self, folder: str, sync: bool = False, code: CodeFiles | None = None) -> None:
         self._files = Files(within(folder, "log"), sync)
         self._copies = Files(within(folder, "copies"), sync)
         self._code = code or CodeFiles(Files(within(folder, "code"), sync))
-        self.number = max((_number(name) for name in self.names()), default=0)
+        self.number = self.readable = max((_number(name) for name in self.names()), default=0)
 
     def append(self, entry: Entry) -> None:
         if not isinstance(entry, (Settled, NotSettled)):
             self._code.write(digests(entry))
-        name, data = f"{self.number + 1:015}-{type(entry).__name__}", _encoder.encode(entry)
+        name, data = _named(self.number + 1, type(entry)), _encoder.encode(entry)
         try:
             if not isinstance(entry, Settled):
                 self._copies.write(name, data)
@@ -201,15 +202,21 @@ class FileLog:
         self.number += 1
 
     def read(self, after: int = 0) -> Iterator[Entry]:
-        """Yield the entries after one, up to the first that cannot be read."""
+        """Yield the entries after one, up to the first that cannot be read.
+
+        That a batch has settled may be missing: it is made again then, as it was.
+        """
         names = self.names(after)
         first = _number(names[0]) if names and not after else after + 1
+        self.readable = first - 1
         for expected, name in enumerate(names, first):
             entry = self.entry(name) if _number(name) == expected else None
-            if entry is None:
+            if entry is None and name != _named(expected, Settled):
                 _log.warning("the log ends before %s, since what comes before cannot be read", name)
                 return
-            yield entry
+            self.readable = expected
+            if entry is not None:
+                yield entry
 
     def forget(self, until: int) -> None:
         """Remove the entries up to one."""
@@ -247,6 +254,10 @@ def read_log(folder: str) -> list[Entry]:
     """Return the entries of a log that are there, to look into it while it is written."""
     log = FileLog(folder)
     return [entry for name in log.names() if (entry := log.entry(name)) is not None]
+
+
+def _named(number: int, kind: type[Entry]) -> str:
+    return f"{number:015}-{kind.__name__}"
 
 
 def _number(name: str) -> int:

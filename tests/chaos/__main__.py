@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sys
 import tempfile
 import traceback
@@ -24,13 +25,14 @@ def main(faults: int, seed: int) -> int:
         os.environ.update(XDG_RUNTIME_DIR=runtime, XDG_STATE_HOME=runtime)
         while outcome.faults < faults:
             print(f"seed {seed}", flush=True)
-            with tempfile.TemporaryDirectory() as folder:
-                try:
-                    outcome += lived(seed, Path(folder), min(IN_A_LIFE, faults - outcome.faults))
-                except Exception:
-                    traceback.print_exc()
-                    print(f"FAILED with seed {seed}, after {outcome.faults} faults without harm")
-                    return 1
+            folder = tempfile.mkdtemp(prefix=f"chaos-{seed}-")
+            try:
+                outcome += lived(seed, Path(folder), min(IN_A_LIFE, faults - outcome.faults))
+            except Exception:
+                traceback.print_exc()
+                print(f"FAILED with seed {seed}; all files are in {folder}")
+                return 1
+            shutil.rmtree(folder)
             seed += 1
     print(outcome)
     return 0

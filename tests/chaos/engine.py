@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import psutil
 
 import livebatch as lb
+from livebatch.engine.runtime import runtime_dir
 from livebatch.engine.settings import Settings
 from livebatch.events import EngineStatus
 from livebatch.launch import start_process
@@ -87,6 +89,12 @@ class Patient:
         """Stop it gracefully."""
         self.ssc.stop(stop_gracefully=True)
         self._owned._process.wait(60)
+
+    def keep_what_was_said(self) -> None:
+        """Copy what the engine has printed beside its checkpoints."""
+        said = runtime_dir() / f"{self._settings.name}.log"
+        if said.exists():
+            shutil.copy(said, self.checkpoints.parent)
 
     def destroy(self) -> None:
         """Kill whatever of it still runs."""

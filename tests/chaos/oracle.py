@@ -62,7 +62,7 @@ def _compare(name: str, found: Output, wanted: Output, until: int) -> None:
             continue
         assert time in found, f"{name} lacks the batch {time}"
         less, more = rows - found[time], found[time] - rows
-        assert not less and not more, f"{name} at {time} lacks {less}, has {more} too much"
+        assert rows == found[time], f"{name} at {time} lacks {less}, has {more} too much"
 
 
 def _expected(found: dict[str, Output], times: list[int]) -> dict[str, Output]:
@@ -75,7 +75,9 @@ def _expected(found: dict[str, Output], times: list[int]) -> dict[str, Output]:
 
     def windowed(numbers: dict[int, list[int]], row: Callable[[list[int]], Any]) -> Output:
         slides = [time for time in times if (time - zero) % SLIDE == 0]
-        spans = {t: [n for at in times if t - LENGTH < at <= t for n in numbers[at]] for t in slides}
+        spans = {
+            t: [n for at in times if t - LENGTH < at <= t for n in numbers[at]] for t in slides
+        }
         return {time: _by_key(span, row) for time, span in spans.items()}
 
     return {

@@ -82,7 +82,8 @@ class Life:
         self._deaths: deque[float] = deque(maxlen=MOST - 1)
 
     def close(self) -> None:
-        """End whatever still runs."""
+        """End whatever still runs; what the engine said stays in the folder."""
+        self._patient.keep_what_was_said()
         self._patient.destroy()
         self._files.enough()
         self._lines.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 import livebatch as lb
 
-BATCH, LENGTH, SLIDE = 200, 1200, 400
+BATCH, LENGTH, SLIDE = 400, 2400, 800
 RATE = 200
 KEYS = 7
 RETAIN = "3s"

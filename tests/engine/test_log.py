@@ -112,9 +112,24 @@ def test_that_a_batch_has_settled_may_get_lost_and_then_it_is_the_end(
 
 
 def test_after_what_cannot_be_read_nothing_is(folder: str) -> None:
-    log = written(folder, [Started(0), Allocated(1, 1, {}), Settled(1), Allocated(2, 1, {})])
-    damage(Path(folder, "log", log.names()[2]), "one bit")
-    assert list(FileLog(folder).read()) == [Started(0), Allocated(1, 1, {})]
+    log = written(folder, [Started(0), Allocated(1, 1, {}), Allocated(2, 1, {})])
+    for which in "log", "copies":
+        damage(Path(folder, which, log.names()[1]), "one bit")
+    again = FileLog(folder)
+    assert list(again.read()) == [Started(0)]
+    assert again.readable == 1
+
+
+@pytest.mark.parametrize("how", [how for how in HOWS if how != "gone"])
+def test_that_a_batch_has_settled_may_be_damaged_and_what_comes_after_is_read(
+    folder: str, how: str
+) -> None:
+    entries = [Started(0), Allocated(1, 1, {}), Settled(1), Allocated(2, 1, {})]
+    log = written(folder, entries)
+    damage(Path(folder, "log", log.names()[2]), how)
+    again = FileLog(folder)
+    assert list(again.read()) == [*entries[:2], entries[3]]
+    assert again.readable == 4
 
 
 def test_what_is_forgotten_is_gone_and_the_rest_stays(folder: str) -> None:
