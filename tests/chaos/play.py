@@ -22,7 +22,8 @@ from tests.chaos.program import Program
 from tests.chaos.senders import FileSender, LineSender
 from tests.helpers import eventually
 
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
+LAG_MS = 5_000
 PAUSE_S = 1.0
 HARM_S = 5.0
 BUDGETS = (0, 1 << 20)
@@ -98,6 +99,7 @@ class Life:
             AssertionError: a record is lost or there twice, or something else is not as it must be.
         """
         self._program.define(self._patient.ssc)
+        self._files.start()
         self._patient.ssc.start()
         outcome = Outcome()
         while outcome.faults < faults:
@@ -115,6 +117,9 @@ class Life:
         return outcome
 
     def _pause(self) -> None:
+        """Wait for a moment, and until batches do not lag far behind: not all faults are to meet
+        an engine that is catching up."""
+        eventually(lambda: self._patient.status().now - self._newest() < LAG_MS, PATIENCE_S)
         threading.Event().wait(self._random.uniform(0, PAUSE_S))
 
     def _hurt(self) -> float | None:

@@ -111,15 +111,20 @@ class FileSender:
         self.sent = 0
         self._enough = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin, now that there is a stream: it leaves alone what was there before."""
         self._thread.start()
 
     def enough(self) -> None:
+        """Send no more."""
         self._enough.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _run(self) -> None:
-        while not self._enough.wait(self._random.uniform(0.05, 0.3)):
-            first, self.sent = self.sent, self.sent + self._random.choice([1, 10, 50])
+        while not self._enough.wait(self._random.uniform(0.3, 0.9)):
+            first, self.sent = self.sent, self.sent + self._random.choice([1, 20, 100])
             draft = self._folder / f".{first}"
             draft.write_text("".join(f"{n}\n" for n in range(first, self.sent)))
             os.replace(draft, self._folder / f"{first}.txt")
