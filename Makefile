@@ -6,11 +6,12 @@ STAMP := .venv/.installed
 LOCK := build/lock
 CODE := $(wildcard livebatch tests scripts benchmarks)
 ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+FAULTS ?= 100
 WITH_BROWSER := CHROMIUM=$$(scripts/ensure_browser.sh) && export CHROMIUM &&
 PYTEST := $(BIN)/pytest --doctest-modules livebatch tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test fast lint format bench screenshots lock clean
+.PHONY: help demo install test fast lint format bench chaos screenshots lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ format: install ## format, and fix what lint can fix
 
 bench: install ## run the benchmarks
 	$(BIN)/python -m benchmarks
+
+chaos: install ## kill, stop, tear and fill until FAULTS faults have done harm (SEED=1: the same ones)
+	$(BIN)/python -m tests.chaos $(FAULTS) $(SEED)
 
 # Run it with the oldest Python supported, so that every pin exists for every Python supported.
 # ipykernel 7.3.0 handles widget events during a busy cell, which 7.4.0 delays.

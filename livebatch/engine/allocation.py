@@ -96,9 +96,10 @@ class Allocator:
             return self._from_queue(node)
         rdd = from_lineage(entry.inputs[node.id], self.runner)
         if found := blocks_of(rdd):
-            self.newest[node.id] = found[-1].id
             taken = {block.id for block in found}
             waiting = self.received_blocks.get(node.id, ())
+            if found[-1].id not in {block.id for block in waiting}:  # else newer ones are known
+                self.newest[node.id] = found[-1].id
             self.received_blocks[node.id] = [b for b in waiting if b.id not in taken]
             rdd = stored([block for block in found if block.id not in lost], self.runner)
         if node.id in entry.offsets:

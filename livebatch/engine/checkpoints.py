@@ -52,6 +52,7 @@ class _Packed(msgspec.Struct, frozen=True, array_like=True):
 class _Written(msgspec.Struct, frozen=True):
     """A snapshot as a file, with the places of small blocks, and which files blocks lie in."""
 
+    number: int
     snapshot: Snapshot
     packed: dict[str, _Packed]
     blocks: tuple[str, ...]
@@ -167,7 +168,7 @@ class Checkpoints:
             packed[id] = _Packed(self._number, start)
             start += len(data)
         files = {*lineages.needed} if self._durable else set()
-        written = _Written(snapshot, packed, tuple(sorted(files)))
+        written = _Written(self._number, snapshot, packed, tuple(sorted(files)))
         # In this thread: what is not needed any more may be freed later.
         self._code.begin(self._number)
         try:
@@ -177,7 +178,7 @@ class Checkpoints:
             return
         number, needed, store = self._number, lineages.needed, engine.executor.store
         self._held = [*self._held, (frozenset(lineages.records), engine.now)]
-        self._hold(engine)
+        self.hold(engine)
         self._before, self._newest = self._newest, written
         self.taken = None if engine.tick is None else engine.now
         self._writing = self._run(
@@ -206,9 +207,9 @@ class Checkpoints:
             self.trouble = ""
             self._held = self._held[-2:]
             self._code.keep_since(self._number - 1)
-        self._hold(engine)
+        self.hold(engine)
 
-    def _hold(self, engine: Engine) -> None:
+    def hold(self, engine: Engine) -> None:
         """Have the engine keep what it would need to go on from any snapshot that there is."""
         engine.keeping.pinned = frozenset().union(*(ids for ids, _ in self._held))
         engine.keeping.since = self._held[0][1] if self._held else None
@@ -240,7 +241,8 @@ class Checkpoints:
         """Remove what neither this snapshot nor the one before it needs."""
         before = self._before
         kept = [written for written in (self._newest, before) if written is not None]
-        self._snapshots.delete([n for n in self._snapshots.names() if int(n) < number - 1])
+        numbers = {written.number for written in kept}
+        self._snapshots.delete([n for n in self._snapshots.names() if int(n) not in numbers])
         packs = {place.pack for written in kept for place in written.packed.values()}
         self._packs.delete([name for name in self._packs.names() if int(name) not in packs])
         self._blocks.delete(there.difference(*(written.blocks for written in kept)))
@@ -280,12 +282,15 @@ class Checkpoints:
         """
         assert self._newest is not None
         snapshot = self._newest.snapshot
+        if snapshot.tick is not None:
+            ids = frozenset(kept.id for kept in snapshot.rdds)
+            self._held = [(ids, snapshot.tick - snapshot.batch)]
         entries = list(self.log.read(snapshot.entry))
         self.log.cut(snapshot.entry + len(entries))
         inputs = {block.id: block for entry in entries for block in _blocks_of(entry)}
         store.keep_only({*inputs, *blocks_in(snapshot)})
         found = self._put_back(self._newest, store, spare)
-        lost = {id for id, block in inputs.items() if not _is_in(store, block, spare)}
+        lost = {id for id, block in inputs.items() if not _there(store, block, spare)}
         if lost:
             _log.warning("%d blocks of input are gone, and what they held is lost", len(lost))
         return Found(snapshot, entries, found, frozenset(lost))
@@ -294,8 +299,9 @@ class Checkpoints:
         found: dict[str, BlockRef] = {}
         pack = cache(lambda number: self._packs.read(_name(number)))
         for id, block in blocks_in(written.snapshot).items():
-            if block.inline is not None or _is_in(store, block, spare):
-                found[id] = block
+            there = block if block.inline is not None else _there(store, block, spare)
+            if there is not None:
+                found[id] = there
                 continue
             try:
                 place = written.packed.get(id)
@@ -320,16 +326,17 @@ def _blocks_of(entry: Entry) -> list[BlockRef]:
     return [block for block in blocks if block.inline is None]
 
 
-def _is_in(store: BlockStore, block: BlockRef, spare: Spare) -> bool:
-    """Return whether a block is in a store; it is put there if there is a spare one."""
+def _there(store: BlockStore, block: BlockRef, spare: Spare) -> BlockRef | None:
+    """Return a block as it is in a store, where it is put if there is a spare one, or small enough
+    to travel along; None if it is nowhere."""
     try:
         store.get(block)
     except BlockLost:
         try:
-            store.put(spare(block), block.id)
+            return store.put(spare(block), block.id)
         except BlockLost:
-            return False
-    return True
+            return None
+    return block
 
 
 def _encoded(block: BlockRef, data: memoryview) -> Encoded:
@@ -358,6 +365,7 @@ def go_on(
     snapshot = checkpoints.find()
     if snapshot is not None:
         found = checkpoints.read(engine.executor.store, spare)
+        checkpoints.hold(engine)
         recover(engine, snapshot, found.blocks, found.entries, found.lost)
         again, late = len({job.time for job in engine.unfinished()}), missed(engine)
         if skip:

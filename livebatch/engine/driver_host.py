@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from livebatch.engine.child import Child
 from livebatch.failure import Failure
 from livebatch.transport import Hub, Peer
 from livebatch.wire import AnyMessage, Call, CallOutcome, Hello, Raised, Returned
+
+TRIES = 3
+"""So often a call is made, where the process dies each time."""
 
 
 class DriverHost:
@@ -24,6 +28,7 @@ class DriverHost:
         self._started = False
         self._peer: Peer | None = None
         self._calls: dict[str, Call] = {}
+        self._deaths: Counter[str] = Counter()
         self._outcomes: list[CallOutcome] = []
         hub.serve("driver", self._heard)
 
@@ -62,13 +67,18 @@ class DriverHost:
         self._launch()
 
     def _ended(self) -> None:
-        """The process died: whichever call did that, none of them returned."""
-        for call in self._calls:
-            self._outcomes.append(Raised(call, Failure("DriverDied", "the driver process died")))
-        self._calls.clear()
+        """The process died: whichever call did that, none of them returned. They are made again,
+        but not for ever."""
+        self._deaths = Counter({call: self._deaths[call] + 1 for call in self._calls})
+        for call in [call for call, times in self._deaths.items() if times >= TRIES]:
+            del self._calls[call]
+            said = f"the driver process died {TRIES} times while it made this call"
+            self._outcomes.append(Raised(call, Failure("DriverDied", said)))
         if self._child is not None:
             self._child.close()
         self._child, self._peer, self._started = None, None, False
+        if self._calls:
+            self._launch()
 
     def _heard(self, peer: Peer, tag: bytes, message: AnyMessage) -> None:
         if isinstance(message, Hello) and message.name == "main":

@@ -53,6 +53,14 @@ FOUND = {
         len(found) > 1000 and found.is_unique and found.max() - found.min() + 1 == len(found)
         len(times) > 4 and {b - a for a, b in zip(times, times[1:])} == {500}
     """,
+    "07_sql": """
+        latency.await_batch().first()["p99"] > 2 * latency.latest().first()["p50"]
+        slowest.latest().first()["page"] == "/pay"
+        {row["team"] for row in by_team.await_batch().collect()} == {"web", "search", "shop"}
+        per_window.await_batch().first()["requests"] > 0
+        "timeout" in misfits.last("5m").first()
+        late.last("5m").filter(lambda row: row["ms"] is None).is_empty()
+    """,
     "views": """
         set(visitors.await_batch().first()) == {"visitors", "orders"}
         orders.await_batch().count() > 0

@@ -51,14 +51,16 @@ class Reborn:
         every = f"{self._every}s"
         return ManualContext("1s", self._executor(), checkpoint=self._folder, every=every, at=now)
 
-    def crash(self, steps: int = 99) -> None:
-        """Die after so many steps of the work that there is, and go on."""
+    def crash(self, steps: int = 99, before: Callable[[], None] = lambda: None) -> None:
+        """Die after so many steps of the work that there is, and go on; something may happen to the
+        files ``before`` that."""
         stepped = self.ssc.stepped
         stepped.engine.advance()
         for _ in range(steps):
             if stepped.engine.idle or not stepped.engine.poll(0):
                 break
-        self._note()
+        self.note()
+        before()
         self.ssc = self._made(self.ssc.clock.now())
         self.ssc.stepped.run()
 
@@ -68,21 +70,27 @@ class Reborn:
             self.ssc.stepped.run()
             self.ssc.clock.advance(min(left, 1000))
 
-    def _note(self) -> None:
+    def note(self) -> None:
         """See what has settled; a batch that is seen again must be as it was."""
         for name in self.ssc.streams:
-            found: Any = self.ssc.connection.request(Settled(name))
             seen = self.seen.setdefault(name, {})
-            for batch in found.batches:
-                rows = batch_rdd(batch, self.ssc.runner).collect()
-                at = (batch.time - START) // 1000
+            for at, rows in settled_rows(self.ssc, name).items():
                 assert bags({at: seen.setdefault(at, rows)}) == bags({at: rows})
 
     def results(self, name: str) -> Batches:
         """Return the rows of the batches of a named stream, by the second."""
         self.ssc.stepped.run()
-        self._note()
+        self.note()
         return self.seen[name]
+
+
+def settled_rows(ssc: ManualContext, name: str) -> Batches:
+    """Return the rows of the settled batches that are kept of a stream, by the second."""
+    found: Any = ssc.connection.request(Settled(name))
+    return {
+        (batch.time - START) // 1000: batch_rdd(batch, ssc.runner).collect()
+        for batch in found.batches
+    }
 
 
 def play(

@@ -1,0 +1,78 @@
+"""A snapshot is damaged, and the one before it is as good, with the log since then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from livebatch.engine.executors.inline import InlineExecutor
+from livebatch.engine.files import Files
+from livebatch.testing import START
+from tests.recovery.harness import Reborn
+
+BATCHES = [["a", "b"], ["a"], ["c", "a"], ["b"], ["a", "c"], ["c"], ["b"]]
+
+
+def damage_newest(folder: Path) -> None:
+    newest = max((folder / "snapshots").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-1])
+
+
+def begun(folder: Path) -> Reborn:
+    life = Reborn(str(folder), 1, lambda: InlineExecutor(2))
+    words = life.ssc.queue_stream(BATCHES).map(lambda word: (word, 1))
+    life.ssc.register("out", words.update_state_by_key(lambda new, n: (n or 0) + len(new)))
+    life.ssc.start()
+    return life
+
+
+def test_one_after_the_other_may_be_damaged(tmp_path: Path, every_block_stored: None) -> None:
+    life = begun(tmp_path)
+    for second in (2, 3, 4, 5):
+        life.advance_to(second)
+        damage_newest(tmp_path)
+        life.crash()
+    life.advance_to(7)
+    assert dict(life.results("out")[7]) == {"a": 4, "b": 3, "c": 3}
+
+
+def test_the_one_before_stays_where_one_could_not_be_written(
+    tmp_path: Path, every_block_stored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = begun(tmp_path)
+    life.advance_to(2)
+    with monkeypatch.context() as full:
+        full.setattr("livebatch.engine.files.Files.write", torn)
+        life.advance_to(3)
+        life.ssc.stepped.run()
+        assert "no space" in life.ssc.status().checkpoints.trouble  # type: ignore[union-attr]
+    life.advance_to(4)
+    life.ssc.stepped.run()
+    damage_newest(tmp_path)
+    life.crash()
+    life.advance_to(7)
+    assert dict(life.results("out")[7]) == {"a": 4, "b": 3, "c": 3}
+
+
+def test_input_stays_for_the_snapshot_that_was_gone_on_from(
+    tmp_path: Path, every_block_stored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = begun(tmp_path)
+    life.advance_to(2)
+    life.ssc.stepped.run()
+    monkeypatch.setattr("livebatch.engine.files.Files.write", torn)
+    life.crash()
+    life.ssc.stepped.run()
+    assert life.ssc.stepped.engine.keeping.since == START + 2000
+
+
+write = Files.write
+
+
+def torn(files: Files, name: str, *chunks: bytes) -> None:
+    """Write a file; of a snapshot not all."""
+    if "-" in name or not files._folder.endswith("snapshots"):
+        return write(files, name, *chunks)
+    write(files, name, chunks[0][:9])
+    raise OSError(28, "No space left on device")
