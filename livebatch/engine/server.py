@@ -14,7 +14,8 @@ import msgspec
 from livebatch._version import __version__
 from livebatch.clock import Clock, SystemClock, Timer, deadline
 from livebatch.closures import codes, digests
-from livebatch.engine.checkpoints import Checkpoints, begin_in, go_on
+from livebatch.engine.beginning import begin_in, go_on
+from livebatch.engine.checkpoints import Checkpoints
 from livebatch.engine.child import GRACE, Child
 from livebatch.engine.config import Config
 from livebatch.engine.core import Engine
