@@ -149,8 +149,14 @@ class Stack:
     def forget(self, time: Millis) -> list[RDD[Any]]:
         """Return what only states of up to a time needed."""
         gone, self.gone = self.gone, []
-        gone += [placed.rdd for placed in self.retired if not placed.part_of_any_after(time)]
-        self.retired = [placed for placed in self.retired if placed.part_of_any_after(time)]
+        together = (*self.live, *self.retired)
+        awaited = {id(s) for placed in together if not placed.blocks for s in placed.sources}
+        before, self.retired = self.retired, []
+        for placed in before:
+            if placed.part_of_any_after(time) or id(placed) in awaited:
+                self.retired.append(placed)
+            else:
+                gone.append(placed.rdd)
         self._failed = {failed for failed in self._failed if failed > time}
         return gone
 
@@ -168,12 +174,13 @@ class Stack:
 
         def kept(placed: Placed) -> dict[str, Any]:
             sources = () if placed.blocks else placed.sources
+            known = [places[id(source)] for source in sources if id(source) in places]
             return {
                 "rdd": placed.rdd,
                 "end": placed.end,
                 "since": placed.since,
                 "until": placed.until,
-                "sources": [places[id(source)] for source in sources],
+                "sources": known if len(known) == len(sources) else [],
             }
 
         return {"layers": [kept(placed) for placed in together], "failed": sorted(self._failed)}

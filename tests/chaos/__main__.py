@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -20,6 +21,7 @@ IN_A_LIFE = 40
 
 def main(faults: int, seed: int) -> int:
     """Play until there have been so many faults; return the exit status."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     outcome = Outcome()
     with tempfile.TemporaryDirectory(prefix="lb-") as runtime:
         os.environ.update(XDG_RUNTIME_DIR=runtime, XDG_STATE_HOME=runtime)

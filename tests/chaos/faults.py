@@ -6,12 +6,13 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
+from tests.chaos.disk import SmallDisk
 from tests.chaos.engine import Patient, signal_to
 from tests.chaos.program import Program
 from tests.helpers import eventually
@@ -24,6 +25,7 @@ class Chaos(NamedTuple):
     """What faults have at hand."""
 
     patient: Patient
+    disk: SmallDisk
     program: Program
     random: random.Random
 
@@ -107,6 +109,15 @@ def kill_everywhere(chaos: Chaos) -> Hurt:
     return kill_engine(chaos)
 
 
+def fill_disk(chaos: Chaos) -> Hurt:
+    """Kill the engine when it can write nothing, and keep it so while it is started again."""
+    with chaos.disk.full() if chaos.disk.is_there else nullcontext():
+        threading.Event().wait(chaos.random.uniform(0, 2))
+        hurt = kill_engine(chaos)
+        threading.Event().wait(chaos.random.uniform(0, 3))
+    return hurt
+
+
 @contextmanager
 def engine_down(chaos: Chaos) -> Iterator[int]:
     """Kill the engine and keep its supervisor from starting another within this."""
@@ -159,6 +170,7 @@ ENGINE_FAULTS: dict[Callable[[Chaos], Hurt], int] = {
     kill_engine: 2,
     redefine_and_kill: 2,
     kill_everywhere: 1,
+    fill_disk: 1,
     damage_newest("log", 3): 2,
     damage_newest("snapshots", 1): 2,
 }

@@ -15,6 +15,7 @@ from pathlib import Path
 from livebatch.engine.supervisor import MOST, WITHIN
 from livebatch.events import StreamStatus
 from tests.chaos import oracle, outputs
+from tests.chaos.disk import SmallDisk
 from tests.chaos.engine import Patient
 from tests.chaos.faults import ENGINE_FAULTS, FAULTS, Chaos, Hurt, kill_all
 from tests.chaos.program import Program
@@ -77,14 +78,16 @@ class Life:
         self._program = Program(folder, self._lines.port)
         self._files = FileSender(self._program.inputs, seed)
         budget = self._random.choice(BUDGETS)
+        self._disk = SmallDisk(folder / "checkpoint")
         self._patient = Patient(f"chaos{os.getpid()}-{seed}", folder / "checkpoint", budget)
-        self._chaos = Chaos(self._patient, self._program, self._random)
+        self._chaos = Chaos(self._patient, self._disk, self._program, self._random)
         self._deaths: deque[float] = deque(maxlen=MOST - 1)
 
     def close(self) -> None:
         """End whatever still runs; what the engine said stays in the folder."""
         self._patient.keep_what_was_said()
         self._patient.destroy()
+        self._disk.close()
         self._files.enough()
         self._lines.close()
 
