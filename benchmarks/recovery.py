@@ -18,6 +18,7 @@ import psutil
 import livebatch as lb
 from benchmarks.measure import Measure, bare_processes
 from livebatch.engine.speculation import ENOUGH
+from livebatch.engine.supervisor import MOST
 from livebatch.events import BatchSettled, Event
 
 BATCH, EVERY, TIMES = 500, 8, 10
@@ -27,7 +28,7 @@ BATCH, EVERY, TIMES = 500, 8, 10
 WINDOW, SNAPSHOTS, WORDS = "30s", "5s", 2000
 """A window, how often a snapshot is taken, records in a batch."""
 
-DEATHS, ROUNDS, COUNTED = 5, 3, 40
+DEATHS, ROUNDS, COUNTED = MOST - 1, 3, 40
 """So often the engine is killed; costs are compared; batches are counted each time."""
 
 

@@ -163,6 +163,12 @@ def _tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-5:])
 
 
+def _runs(process: subprocess.Popen[bytes], name: str) -> bool:
+    """Return whether an engine runs, or is being started again by its supervisor."""
+    owner = None if process.poll() is None else owner_of(name)
+    return process.returncode is None or (owner is not None and owner.is_alive() is True)
+
+
 class OwnedConnection(RemoteConnection):
     """A line to an engine process that this process has started."""
 
@@ -176,7 +182,7 @@ class OwnedConnection(RemoteConnection):
         super().__init__(
             found.router,
             found.publisher,
-            lambda: process.poll() is None,
+            partial(_runs, process, found.name),
             incarnation=partial(owner_of, found.name),
         )
         self.found, self._process, self._log = found, process, log

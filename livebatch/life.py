@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 from livebatch.client import Subscription
 from livebatch.clock import deadline
-from livebatch.engine.checkpoints import exists
+from livebatch.engine.beginning import exists
 from livebatch.errors import DefinitionError, EngineLost, JobFailed, NotRunning
 from livebatch.events import EngineStatus
 from livebatch.failure import Failure, render

@@ -20,23 +20,26 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from pyarrow import fs
 
 from livebatch.block import BlockRef, BlockStore, Encoded
+from livebatch.clock import stopwatch
 from livebatch.closures import digests
 from livebatch.engine.core import Engine
 from livebatch.engine.files import Damaged, Files
 from livebatch.engine.inuse import InUse
 from livebatch.engine.log import Allocated, CodeFiles, Entry, FileLog
-from livebatch.engine.recovery import missed, recover, skip_missed, snapshot_of
+from livebatch.engine.recovery import snapshot_of
 from livebatch.engine.snapshot import Lineages, Snapshot, blocks_in, code_of
-from livebatch.errors import BlockLost, EngineError
+from livebatch.errors import BlockLost
 from livebatch.events import CheckpointStatus, Recovery
-from livebatch.filesystems import is_uri, locate, reason, within
+from livebatch.filesystems import is_uri, reason, within
 from livebatch.interval import Millis
 from livebatch.rdd.operation import Stored
 
 _log = logging.getLogger(__name__)
+
+RARELY = 20
+"""Putting a snapshot together takes at most one part in so many of the engine's time."""
 
 Run = Callable[[Callable[[], None]], "Future[None]"]
 Spare = Callable[[BlockRef], Encoded]
@@ -151,8 +154,10 @@ class Checkpoints:
                 return
             self._finish(engine)
         if engine.tick is not None and engine.tick >= self._due:
-            self._due = engine.tick + self._every
+            begun = stopwatch()
             self.take(engine)
+            taken = round((stopwatch() - begun) * 1000)
+            self._due = engine.tick + max(self._every, taken * RARELY)
 
     def take(self, engine: Engine) -> None:
         """Take a snapshot now; the engine is between two batches."""
@@ -343,62 +348,5 @@ def _encoded(block: BlockRef, data: memoryview) -> Encoded:
     return Encoded(block.format, block.rows, [bytes(data)], block.index, block.keys)
 
 
-def nothing_spare(block: BlockRef) -> Encoded:
-    """Raise `BlockLost`: the block is nowhere else."""
-    raise BlockLost(block.id)
-
-
 def _name(number: int) -> str:
     return f"{number:015}"
-
-
-def go_on(
-    engine: Engine, checkpoints: Checkpoints, skip: bool = False, spare: Spare = nothing_spare
-) -> None:
-    """Have a new engine go on from the newest checkpoint, if there is one, and take a snapshot of
-    where it is.
-
-    Args:
-        skip: leave out the batches whose time has passed.
-        spare: gives blocks of input that lie elsewhere, too; raises `BlockLost`.
-    """
-    snapshot = checkpoints.find()
-    if snapshot is not None:
-        found = checkpoints.read(engine.executor.store, spare)
-        checkpoints.hold(engine)
-        recover(engine, snapshot, found.blocks, found.entries, found.lost)
-        again, late = len({job.time for job in engine.unfinished()}), missed(engine)
-        if skip:
-            skip_missed(engine)
-        checkpoints.recovery = Recovery(engine.clock.now(), again, late, skip and late > 0)
-    engine.checkpoints = checkpoints.status
-    checkpoints.take(engine)
-    engine.resume()
-
-
-def begin_in(
-    make: Callable[[], Checkpoints], engine: Engine, before: Checkpoints | None
-) -> Checkpoints:
-    """Have a running engine keep checkpoints from now on; return them.
-
-    Raises:
-        EngineError: it keeps some already, or there are some in the folder.
-    """
-    if before is not None:
-        raise EngineError(f"this engine keeps its checkpoints in {before.folder} already")
-    fresh = make()
-    if fresh.find() is not None:
-        fresh.close()
-        raise EngineError(
-            f"there is a checkpoint in {fresh.folder} already: StreamingContext.get_or_create goes "
-            "on from it; to start anew, give another folder"
-        )
-    engine.log, engine.checkpoints = fresh.log, fresh.status
-    fresh.take(engine)
-    return fresh
-
-
-def exists(folder: str) -> bool:
-    """Return whether there is a checkpoint in a folder."""
-    filesystem, place = locate(within(folder, "snapshots"))
-    return bool(filesystem.get_file_info(fs.FileSelector(place, allow_not_found=True)))

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable
 
 from livebatch.clock import Clock, ManualClock, deadline
-from livebatch.engine.checkpoints import Checkpoints, begin_in, go_on
+from livebatch.engine.beginning import begin_in, go_on
+from livebatch.engine.checkpoints import Checkpoints
 from livebatch.engine.config import Config
 from livebatch.engine.core import Engine
 from livebatch.engine.driver import CallRunner, InlineDriver

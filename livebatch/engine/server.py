@@ -14,7 +14,8 @@ import msgspec
 from livebatch._version import __version__
 from livebatch.clock import Clock, SystemClock, Timer, deadline
 from livebatch.closures import codes, digests
-from livebatch.engine.checkpoints import Checkpoints, begin_in, go_on
+from livebatch.engine.beginning import begin_in, go_on
+from livebatch.engine.checkpoints import Checkpoints
 from livebatch.engine.child import GRACE, Child
 from livebatch.engine.config import Config
 from livebatch.engine.core import Engine
@@ -27,6 +28,7 @@ from livebatch.engine.process import ProcessIdentity
 from livebatch.engine.receiving import ReceiverHost
 from livebatch.engine.runtime import (
     ConnectionFile,
+    claim,
     clean_stale,
     list_engines,
     make_place,
@@ -58,6 +60,9 @@ WORKERS_SHARE = 0.6
 
 DRAIN_BATCHES = 10
 """A graceful stop takes at most so many batch intervals, as in Spark."""
+
+STANDARD_INPUT = 0
+"""A pipe from the supervisor, where there is one."""
 
 CODE_LIMIT = 200
 """So many functions and values of broadcast variables are kept before any is freed."""
@@ -159,6 +164,8 @@ class Server:
                 skip = self._settings.missed == "skip"
                 go_on(self.engine, self._checkpoints, skip, self._durable.read)
             self.connection.write()
+            if self._settings.supervisor is not None:
+                self.hub.watch(STANDARD_INPUT, self._left_alone)
             ready()
             while not self._loop():
                 self._stopped.clear()
@@ -171,6 +178,14 @@ class Server:
             raise
         finally:
             self._close()
+
+    def _left_alone(self) -> None:
+        """The supervisor is gone: what the engine leaves behind is to be its own from now on."""
+        self._ends = True
+        for each in filter(None, (self._place.directory, self._place.disk)):
+            claim(Path(each))
+        self.connection = msgspec.structs.replace(self.connection, supervisor=None)
+        self.connection.write()
 
     def _keep_checkpoints(self, folder: str) -> None:
         settings = msgspec.structs.replace(self._settings, checkpoint=folder)

@@ -46,6 +46,13 @@ FOUND = {
         now < before / 2
         len(known) == len(TRUTH)
     """,
+    "06_faults": """
+        right and is_right(total.latest().first())
+        ssc.status().pid != before and ssc.status().checkpoints.recovery is not None
+        other.returncode == -signal.SIGKILL
+        len(found) > 1000 and found.is_unique and found.max() - found.min() + 1 == len(found)
+        len(times) > 4 and {b - a for a, b in zip(times, times[1:])} == {500}
+    """,
     "07_sql": """
         latency.await_batch().first()["p99"] > 2 * latency.latest().first()["p50"]
         slowest.latest().first()["page"] == "/pay"

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from livebatch.block import BlockRef, encode
-from livebatch.engine.checkpoints import Checkpoints, go_on, nothing_spare
+from livebatch.engine.beginning import go_on, nothing_spare
+from livebatch.engine.checkpoints import Checkpoints
 from livebatch.engine.durable import block_id
 from livebatch.testing import ManualContext
 

@@ -1,0 +1,50 @@
+"""The process that starts engines again, and what happens without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+import livebatch as lb
+from livebatch.engine.runtime import clean_stale, find_engine
+from livebatch.errors import EngineLost
+from tests.helpers import eventually
+
+pytestmark = pytest.mark.process
+
+
+def test_an_engine_whose_supervisor_is_killed_goes_on_and_keeps_its_blocks(tmp_path: Path) -> None:
+    with lb.StreamingContext("100ms", workers=1, name="alone", checkpoint=tmp_path) as ssc:
+        counts = ssc.register("counts", ssc.queue_stream(default=[1, 2]).count())
+        ssc.start()
+        engine = psutil.Process(ssc.status().pid)
+        supervisor = engine.parent()
+        assert supervisor is not None
+        supervisor.kill()
+        supervisor.wait(10)
+        eventually(lambda: find_engine("alone").supervisor is None)
+        clean_stale()
+        assert Path(find_engine("alone").shared_memory).is_dir()
+        before = ssc.status()
+        assert before.pid == engine.pid
+        eventually(lambda: ssc.status().streams[0].batches > before.streams[0].batches + 3)
+        assert counts.latest().collect() == [2]
+    engine.wait(10)
+
+
+def test_an_engine_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
+    with lb.StreamingContext("100ms", workers=1, checkpoint=tmp_path) as ssc:
+        supervisor = psutil.Process(ssc.status().pid).parent()
+        assert supervisor is not None
+        died: set[int] = set()
+        while len(died) < 5:
+            engine = eventually(
+                lambda: next((p for p in supervisor.children() if p.pid not in died), None)
+            )
+            engine.kill()
+            died.add(engine.pid)
+        supervisor.wait(20)
+        with pytest.raises(EngineLost):
+            ssc.status()
