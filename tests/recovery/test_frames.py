@@ -30,7 +30,7 @@ FRAMES: dict[str, Callable[[Any], Any]] = {
     "event time": lambda f: (
         f.window_on("ts", "3s", watermark="2s").group_by("k").agg("sum(n) AS s")
     ),
-    "late rows": lambda f: f.window_on("ts", "2s", watermark="1s").group_by("k").agg("sum(n)").late,
+    "late rows": lambda f: f.window_on("ts", "2s", watermark="1s").late,
 }
 
 rows = st.tuples(
