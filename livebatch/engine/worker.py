@@ -62,9 +62,16 @@ class Worker:
         return msgspec.structs.replace(outcome, output=text) if text else outcome
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        if self._busy:
+        if self._busy and not _is_importing(frame):
             self._busy = False
             raise KeyboardInterrupt("the job was cancelled")
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Return whether a module is being imported: cut off, it would lack parts ever after."""
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def main() -> None:

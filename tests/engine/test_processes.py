@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +101,17 @@ def test_a_batch_whose_worker_is_killed_settles(ssc: lb.StreamingContext, tmp_pa
     (status,) = (stream for stream in ssc.status().streams if stream.name == "squares")
     assert (sorted(rows), status.error) == ([n * n for n in range(100)], None)
     ssc.remove("squares")
+
+
+def test_an_interrupt_does_not_cut_off_an_import(ssc: lb.StreamingContext, tmp_path: Path) -> None:
+    module = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhole = True\n"
+    (tmp_path / "interrupted.py").write_text(module)
+
+    def import_it(folder: str) -> Any:
+        sys.path.insert(0, folder)
+        return importlib.import_module("interrupted").whole
+
+    assert ssc.parallelize([str(tmp_path)], 1).map(import_it).collect() == [True]
 
 
 def test_a_call_is_made_again_when_the_driver_is_killed_but_not_for_ever(
