@@ -82,14 +82,16 @@ class Stepped:
 
     def run(self) -> None:
         """Begin the batches whose time has come and work until nothing is left to do."""
-        begun = True
-        while begun:
-            begun = self.engine.advance()
-            if self._checkpoints is not None:
-                self._checkpoints.keep_up(self.engine)
-            while not self.engine.idle:
-                self._poll()
+        while self.engine.advance():
+            self._keep_up()
+        self._keep_up()
+        while not self.engine.idle:
+            self._poll()
         self._dispatch()
+
+    def _keep_up(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.keep_up(self.engine)
 
     def listen(self, listener: Callable[[Event], None], apart: bool = False) -> Callable[[], None]:
         """Have a function called with every event; return a function that ends that."""

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 import msgspec
 import pytest
 
-from livebatch import checks
 from livebatch.checks import check_source
 from livebatch.sources.base import Receiver
 
@@ -46,7 +45,7 @@ ACKNOWLEDGED: list[str] = []
 def test_what_is_acknowledged_has_been_flushed(
     options: dict[str, bool], rule: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "PATIENCE_S", 0.5)
+    monkeypatch.setattr("livebatch.checks.sources.PATIENCE_S", 0.5)
     with ExitStack() as stack:
         if rule is not None:
             stack.enter_context(pytest.raises(AssertionError, match=rule))
