@@ -21,7 +21,7 @@ BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 FRAMES: dict[str, Callable[[Any], Any]] = {
     "counts of a window": lambda f: f.window("4s", "1s").group_by("k").agg("count(*) AS c"),
     "states of a window": lambda f: (
-        f.window("4s", "1s").group_by("k").agg("avg(n) AS a, arg_max(ts, n) AS t, stddev(n) AS d")
+        f.window("4s", "1s").group_by("k").agg("avg(n) AS a, min(ts) AS t, max(n) AS m")
     ),
     "rows of a window": lambda f: f.window("3s", "1s").group_by("k").agg("mode(n) AS m"),
     "states or rows": lambda f: (
