@@ -31,11 +31,11 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 test: lint ## lint, then the unit, process and browser tests
-	$(PYTEST) -n 2 -m "not browser"
+	$(PYTEST) -n 2 -m "not browser and not chaos"
 	$(WITH_BROWSER) $(BIN)/pytest -m browser
 
 fast: install ## the unit tests alone
-	$(PYTEST) -m "not browser and not process and not slow"
+	$(PYTEST) -m "not browser and not process and not slow and not chaos"
 
 screenshots: install ## make the pictures in docs/images
 	$(WITH_BROWSER) PYTHONPATH=scripts:. $(BIN)/python scripts/screenshots.py

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from livebatch.engine.supervisor import MOST, WITHIN
 from livebatch.events import StreamStatus
+from livebatch.failure import render
 from tests.chaos import oracle, outputs
 from tests.chaos.disk import SmallDisk
 from tests.chaos.engine import Patient
@@ -175,7 +176,9 @@ class Life:
             eventually(self._has_all, PATIENCE_S)
         until = max(stream.last or 0 for stream in self._patient.status().streams)
         eventually(lambda: self._newest() >= until, PATIENCE_S)
+        failures = [render(failure) for failure in self._patient.ssc._failures]
         self._patient.stop()
+        assert not failures, "\n".join(failures)
         return until
 
     def _has_all(self) -> bool:

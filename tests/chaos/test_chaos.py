@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.play import Life
 from tests.chaos.plugged import acked_lines
 
-pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.process, pytest.mark.timeout(600)]
 
 FAULTS = 26
 
