@@ -39,6 +39,9 @@ class KillingExecutor:
         self._submitted += 1
         if self._submitted in self._moments:
             pids = self._executor.pids()
+            if not pids:  # all are dead already, and their successors have not called in
+                self._moments.add(self._submitted + 1)
+                return
             self.killed.append(pids[self._submitted % len(pids)])
             os.kill(self.killed[-1], signal.SIGKILL)
 
