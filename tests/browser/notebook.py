@@ -22,6 +22,11 @@ PRELUDE = "const lab = window.jupyterapp, panel = lab?.shell.currentWidget;"
 KERNEL = "panel?.sessionContext?.session?.kernel"
 
 
+CLOSED_EARLY = "[anywidget] Failed to initialize model."
+"""What anywidget says of a view that is closed before its script has loaded, as by quick re-runs of
+its cell; one that fails otherwise draws nothing, which tests notice."""
+
+
 class Notebook:
     """A notebook open in a page of its own, with its kernel.
 
@@ -33,9 +38,13 @@ class Notebook:
         self.page = page
         self.errors: list[str] = []
         self._marks = count()
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", self._note)
         page.goto(url, wait_until="domcontentloaded")
         self._ready()
+
+    def _note(self, error: object) -> None:
+        if CLOSED_EARLY not in str(error):
+            self.errors.append(str(error))
 
     def evaluate(self, js: str, arg: Any = None) -> Any:
         """The value of a JavaScript expression, at once."""
