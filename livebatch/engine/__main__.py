@@ -24,16 +24,14 @@ def start_driver(router: str, events: str) -> Child:
 def main() -> None:
     """Run an engine."""
     settings = msgspec.json.decode(sys.argv[1], type=Settings)
-    ready = os.environ.pop("LIVEBATCH_READY", None)
-    if ready is not None:
-        os.set_inheritable(int(ready), False)
+    ready = int(os.environ.pop("LIVEBATCH_READY"))
+    os.set_inheritable(ready, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
 
     def say(text: str) -> None:
-        if ready is not None:  # otherwise nobody waits
-            os.write(int(ready), text.encode())
-            os.close(int(ready))
+        os.write(ready, text.encode())
+        os.close(ready)
 
     try:
         server = Server(settings, start_driver, frees_code=True)

@@ -135,7 +135,7 @@ class Server:
         self._service = Service(self.engine, self._stop, self._keep_checkpoints)
         self.hub.serve("client", self._heard)
         self._stopped = Flag()
-        self._ends = settings.supervisor is None
+        self._ends, self._at_rest = settings.supervisor is None, False
         self._stop_request = Stop()
         self._clients: set[ProcessIdentity] = set()
         self.connection = ConnectionFile(
@@ -172,7 +172,7 @@ class Server:
                 self._drain()
                 self.engine.halt()
             self._drain()
-            self._ends = True
+            self._ends = self._at_rest = True
         except SystemExit:
             self._ends = True
             raise
@@ -181,7 +181,9 @@ class Server:
 
     def _left_alone(self) -> None:
         """The supervisor is gone: what the engine leaves behind is to be its own from now on."""
-        self._ends = True
+        self._ends, supervisor = True, self._settings.supervisor
+        while supervisor is not None and supervisor.is_alive():  # its pipe is closed as it dies
+            self._stopped.wait(0.01)
         for each in filter(None, (self._place.directory, self._place.disk)):
             claim(Path(each))
         self.connection = msgspec.structs.replace(self.connection, supervisor=None)
@@ -266,8 +268,9 @@ class Server:
         self._driver.close()
         if self._checkpoints is not None:
             self._checkpoints.finish(self.engine)
-            self._checkpoints.take(self.engine)
-            self._checkpoints.finish(self.engine)
+            if self._at_rest:  # otherwise it may be in the middle of a batch
+                self._checkpoints.take(self.engine)
+                self._checkpoints.finish(self.engine)
             self._checkpoints.close()
         self.executor.close()
         self.hub.close()

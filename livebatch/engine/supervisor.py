@@ -40,33 +40,36 @@ class Supervisor:
         """Run until the engine ends by itself; return the exit status."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._end)
+        starter = int(os.environ.pop("LIVEBATCH_READY"))
+        said = self._start()
+        os.write(starter, said.encode())
+        os.close(starter)
         deaths: deque[float] = deque(maxlen=MOST)
-        ready = int(os.environ.pop("LIVEBATCH_READY"))
         while True:
-            status = self._run_once(ready)
-            ready = -1
-            if (status >= 0 and (status != 1 or not deaths)) or self._told_to_end:
+            assert self._engine is not None
+            status = self._engine.wait()
+            if status == 0 or said != "ready" or self._told_to_end:
                 return status
             deaths.append(stopwatch())
             if len(deaths) == MOST and deaths[-1] - deaths[0] < WITHIN:
                 print(f"the engine died {MOST} times in {WITHIN:g} s: given up", flush=True)
                 return 1
             print(f"the engine died ({_how(status)}): starting it again", flush=True)
+            self._start()
 
-    def _run_once(self, ready: int) -> int:
-        environment = dict(os.environ)
-        if ready >= 0:
-            environment["LIVEBATCH_READY"] = str(ready)
-        said = msgspec.json.encode(self._settings).decode()
+    def _start(self) -> str:
+        """Start an engine; return what it says, ``ready`` or why it is not."""
+        ours, theirs = os.pipe()
+        settings = msgspec.json.encode(self._settings).decode()
         self._engine = subprocess.Popen(
-            [sys.executable, "-m", "livebatch.engine", said],
+            [sys.executable, "-m", "livebatch.engine", settings],
             stdin=subprocess.PIPE,
-            pass_fds=[ready] if ready >= 0 else [],
-            env=environment,
+            pass_fds=[theirs],
+            env={**os.environ, "LIVEBATCH_READY": str(theirs)},
         )
-        if ready >= 0:
-            os.close(ready)
-        return self._engine.wait()
+        os.close(theirs)
+        with os.fdopen(ours) as ready:
+            return ready.read()
 
     def _end(self, number: int, frame: object) -> None:
         self._told_to_end = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import psutil
@@ -32,6 +34,43 @@ def test_an_engine_whose_supervisor_is_killed_goes_on_and_keeps_its_blocks(tmp_p
         eventually(lambda: ssc.status().streams[0].batches > before.streams[0].batches + 3)
         assert counts.latest().collect() == [2]
     engine.wait(10)
+
+
+BUG = """
+import signal
+
+def fail(number, frame):
+    raise RuntimeError("a bug")
+
+signal.signal(signal.SIGUSR1, fail)
+"""
+"""Read by every Python process that has its folder on its path: has a signal raise anywhere."""
+
+
+def end_by_a_bug(ssc: lb.StreamingContext) -> None:
+    """Have an engine end, wherever it is, and wait for the next one's batches."""
+    eventually(lambda: ssc.status().streams[0].batches > 5)
+    before = ssc.status()
+    os.kill(before.pid, signal.SIGUSR1)
+    eventually(lambda: ssc.status().pid != before.pid)
+    eventually(lambda: (ssc.status().streams[0].last or 0) > before.now + 500)
+
+
+def test_an_engine_that_a_bug_ends_is_started_again_from_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BUG)
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "checkpoint"
+    with lb.StreamingContext("100ms", workers=1, checkpoint=folder, checkpoint_every="1s") as ssc:
+        ones = ssc.queue_stream(default=[("n", 1)])
+        total = ssc.register("total", ones.update_state_by_key(lambda new, n: sum(new) + (n or 0)))
+        ssc.start()
+        for _ in range(2):
+            end_by_a_bug(ssc)
+        states = [state for _, state in total.state.history("n")]
+        assert len(states) > 10
+        assert states == list(range(states[0], states[0] + len(states)))
 
 
 def test_an_engine_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
