@@ -6,6 +6,7 @@ object stores do not have.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import zlib
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from typing import Any, TypeAlias
 
 from pyarrow import fs
 
+from livebatch.engine.spill import write_all
 from livebatch.errors import EngineError
 from livebatch.filesystems import locate
 
@@ -34,7 +36,8 @@ class Files:
 
     Args:
         folder: its path or URI.
-        sync: a file is on the disk, not only handed to the operating system, when `write` returns.
+        sync: a file is on the disk, through a loss of power, and not only handed to the operating
+            system when `write` returns: two calls of ``fsync``, of the file and of the folder.
             Object stores do so anyway.
 
     Raises:
@@ -51,22 +54,34 @@ class Files:
     def __init__(self, folder: str, sync: bool = False) -> None:
         self._fs, self._folder = locate(folder)
         self._sync = sync
-        self._fs.create_dir(self._folder, recursive=True)
         self._local = isinstance(self._fs, fs.LocalFileSystem)
+        if self._local:
+            Path(self._folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        else:
+            self._fs.create_dir(self._folder, recursive=True)
 
-    def write(self, name: str, *chunks: Chunk) -> None:
+    def write(self, name: str, *chunks: Chunk, wait: bool = True) -> None:
         """Write a file, or write it anew.
 
+        Args:
+            wait: until it is on the disk, where files are forced there.
+
         Raises:
-            OSError: it cannot be written; what there is of it is then recognised as damaged.
+            OSError: it cannot be written; nothing of it is left where it can be removed, and what
+                is left is recognised as damaged.
         """
-        head = MAGIC + _checksum(chunks).to_bytes(4, "little")
-        if self._local:
-            self._write_here(self._path(name), [head, *chunks])
-            return
-        with self._fs.open_output_stream(self._path(name), compression=None) as file:
-            for chunk in (head, *chunks):
-                file.write(chunk)
+        everything = [MAGIC + _checksum(chunks).to_bytes(4, "little"), *chunks]
+        try:
+            if self._local:
+                self._write_here(self._path(name), everything, self._sync and wait)
+                return
+            with self._fs.open_output_stream(self._path(name), compression=None) as file:
+                for chunk in everything:
+                    file.write(chunk)
+        except OSError:
+            with suppress(OSError):
+                self.delete([name])
+            raise
 
     def read(self, name: str) -> memoryview:
         """Return what a file holds.
@@ -96,20 +111,29 @@ class Files:
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}"
 
-    def _write_here(self, path: str, chunks: Iterable[Chunk]) -> None:
-        with Path(path).open("wb", buffering=0) as file:
-            for chunk in chunks:
-                view = memoryview(chunk).cast("B")
-                while view.nbytes:
-                    view = view[file.write(view) :]
-            if self._sync:
-                os.fsync(file.fileno())
-        if self._sync:
+    def _write_here(self, path: str, chunks: Iterable[Chunk], sync: bool) -> None:
+        file = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        try:
+            write_all(file, chunks)
+            if sync:
+                _force(file)
+        finally:
+            os.close(file)
+        if sync:
             folder = os.open(self._folder, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+def _force(file: int) -> None:
+    """Have what was written to a file be on the disk, and not in the drive's memory either, where
+    macOS leaves it unless told otherwise."""
+    if hasattr(fcntl, "F_FULLFSYNC"):
+        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(file)
 
 
 def _checksum(chunks: Iterable[Chunk]) -> int:

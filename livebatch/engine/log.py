@@ -185,8 +185,7 @@ class FileLog:
     """
 
     def __init__(self, folder: str, sync: bool = False, code: CodeFiles | None = None) -> None:
-        self._synced = Files(within(folder, "log"), sync)
-        self._files = Files(within(folder, "log"))
+        self._files = Files(within(folder, "log"), sync)
         self._copies = Files(within(folder, "copies"))
         self._code = code or CodeFiles(Files(within(folder, "code"), sync))
         self.number = max((_number(name) for name in self.names()), default=0)
@@ -196,14 +195,11 @@ class FileLog:
             self._code.write(digests(entry))
         name, data = _name(self.number + 1, type(entry)), _encoder.encode(entry)
         try:
-            if isinstance(entry, Settled):
-                self._files.write(name, data)
-            else:
+            if not isinstance(entry, Settled):
                 self._copies.write(name, data)
-                self._synced.write(name, data)
+            self._files.write(name, data, wait=not isinstance(entry, Settled))
         except OSError:
             self._copies.delete([name])
-            self._files.delete([name])
             raise
         self.number += 1
 

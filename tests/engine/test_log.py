@@ -25,6 +25,7 @@ from livebatch.engine.log import (
     Started,
     read_log,
 )
+from livebatch.engine.spill import write_all
 from livebatch.graph import Output
 from livebatch.rdd import to_lineage
 from livebatch.wire import Define, Remove
@@ -142,17 +143,19 @@ def test_an_entry_that_cannot_be_written_leaves_nothing(
     folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = written(folder, ONCE[:1])
-    write = Files.write
+    written_so_far = []
 
-    def full(self: Files, name: str, *chunks: Any) -> None:
-        write(self, name, *chunks)
-        if self is log._synced:
+    def fill(file: int, chunks: Any) -> None:
+        written_so_far.append(file)
+        write_all(file, chunks if len(written_so_far) == 1 else list(chunks)[:1])
+        if len(written_so_far) == 2:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Files, "write", full)
+    monkeypatch.setattr("livebatch.engine.files.write_all", fill)
     with pytest.raises(OSError, match="No space"):
         log.append(ONCE[1])
     monkeypatch.undo()
+    assert [len(list(Path(folder, which).iterdir())) for which in ("log", "copies")] == [1, 1]
     log.append(Settled(5))
     assert list(FileLog(folder).read()) == [ONCE[0], Settled(5)]
 

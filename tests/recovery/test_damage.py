@@ -70,9 +70,9 @@ def test_input_stays_for_the_snapshot_that_was_gone_on_from(
 write = Files.write
 
 
-def torn(files: Files, name: str, *chunks: bytes) -> None:
+def torn(files: Files, name: str, *chunks: bytes, wait: bool = True) -> None:
     """Write a file; of a snapshot not all."""
     if "-" in name or not files._folder.endswith("snapshots"):
-        return write(files, name, *chunks)
+        return write(files, name, *chunks, wait=wait)
     write(files, name, chunks[0][:9])
     raise OSError(28, "No space left on device")
