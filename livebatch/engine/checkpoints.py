@@ -24,12 +24,13 @@ import msgspec
 from livebatch.block import BlockRef, BlockStore, Encoded
 from livebatch.clock import stopwatch
 from livebatch.closures import digests
+from livebatch.engine.codefiles import CodeFiles
 from livebatch.engine.core import Engine
 from livebatch.engine.files import Damaged, Files
 from livebatch.engine.inuse import InUse
-from livebatch.engine.log import Allocated, CodeFiles, Entry, FileLog
-from livebatch.engine.recovery import snapshot_of
-from livebatch.engine.snapshot import Lineages, Snapshot, blocks_in, code_of
+from livebatch.engine.lineages import Lineages
+from livebatch.engine.log import Allocated, Entry, FileLog
+from livebatch.engine.snapshot import Snapshot, blocks_in, code_of, snapshot_of
 from livebatch.errors import BlockLost
 from livebatch.events import CheckpointStatus, Recovery
 from livebatch.filesystems import is_uri, reason, within

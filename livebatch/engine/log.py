@@ -8,12 +8,13 @@ twice, since a damaged file must not cost a batch.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
-from livebatch.closures import codes, digests
+from livebatch.closures import digests
+from livebatch.engine.codefiles import CodeFiles
 from livebatch.engine.files import Damaged, Files
 from livebatch.filesystems import within
 from livebatch.interval import Millis
@@ -96,16 +97,11 @@ class BatchLog(Protocol):
             OSError: it could not be written.
         """
 
-    def close(self) -> None: ...
-
 
 class NoLog:
     """Keeps nothing: what entries name, small blocks with their rows among it, can be freed."""
 
     def append(self, entry: Entry) -> None:
-        pass
-
-    def close(self) -> None:
         pass
 
 
@@ -124,51 +120,6 @@ class MemoryLog:
         self.entries.append(entry)
         if len(self.entries) >= 2 * self._most:
             del self.entries[: -self._most]
-
-    def close(self) -> None:
-        pass
-
-
-class CodeFiles:
-    """The code of functions as files, by digest, so that it can be loaded after a restart."""
-
-    def __init__(self, files: Files) -> None:
-        self._files = files
-        self._generation = 0
-        self._written = dict.fromkeys(files.names(), 0)
-
-    def begin(self, generation: int) -> None:
-        """Take note that what is written from now on is needed until a later generation than this
-        has ended."""
-        self._generation = generation
-
-    def write(self, wanted: Iterable[str]) -> None:
-        """Write code that has not been written yet.
-
-        Raises:
-            OSError: it could not be written.
-        """
-        for digest in set(wanted):
-            if digest not in self._written:
-                self._files.write(digest, codes.blob(digest))
-            self._written[digest] = self._generation
-
-    def load(self) -> None:
-        """Have this process know all code there is; what is damaged is passed over."""
-        for digest in sorted(self._written):
-            self._written[digest] = self._generation
-            try:
-                codes.add(bytes(self._files.read(digest)))
-            except Damaged as damaged:
-                _log.warning("%s: functions that need it cannot run", damaged)
-                del self._written[digest]
-
-    def keep_since(self, generation: int) -> None:
-        """Remove code that has not been needed since a generation began."""
-        old = [digest for digest, last in self._written.items() if last < generation]
-        self._files.delete(old)
-        for digest in old:
-            del self._written[digest]
 
 
 class FileLog:
@@ -226,9 +177,6 @@ class FileLog:
         for files in self._files, self._copies:
             files.delete([name for name in files.names() if _number(name) > after])
         self.number = after
-
-    def close(self) -> None:
-        pass
 
     def names(self, after: int = 0) -> list[str]:
         """Return the names of the entries after one."""

@@ -1,10 +1,10 @@
-"""From a running engine to a snapshot, and from that and the log to an engine that goes on as if
-nothing had happened: the log is followed entry by entry, and what it leaves unfinished is done."""
+"""From a snapshot and the log to an engine that goes on as if nothing had happened: the log is
+followed entry by entry, and what it leaves unfinished is done."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from livebatch.engine.broadcasts import Loader
 from livebatch.engine.changes import carry_out
 from livebatch.engine.config import PlanOnly
 from livebatch.engine.core import Engine
+from livebatch.engine.lineages import revived
 from livebatch.engine.log import (
     Allocated,
     Began,
@@ -27,138 +28,12 @@ from livebatch.engine.log import (
     Started,
 )
 from livebatch.engine.progress import Progress
-from livebatch.engine.snapshot import (
-    KeptNode,
-    KeptOutput,
-    Lineages,
-    Snapshot,
-    Versions,
-    packed,
-    revived,
-    unpacked,
-)
+from livebatch.engine.snapshot import Snapshot, unpacked
 from livebatch.errors import LivebatchError
 from livebatch.events import Batch
-from livebatch.graph import Graph, Job, NodeRecord
+from livebatch.graph import Job
 from livebatch.interval import Millis
 from livebatch.rdd import RDD, Lineage, blocks_of, from_lineage
-from livebatch.stream import DStream
-
-
-def snapshot_of(engine: Engine, lineages: Lineages, entry: int) -> Snapshot:
-    """Return what an engine must know to go on; it is between two batches.
-
-    Args:
-        lineages: collects the records of RDDs and the blocks that are needed.
-        entry: the number of the last entry of the log.
-    """
-    graph, allocator, sums = engine.graph, engine.allocator, engine.jobs.accumulators
-    nodes = list(_in_order(graph))
-    looked_back_to = horizons(graph)
-    queued = {id: list(queue) for id, queue in allocator.queues.items()}
-    waiting = [job.rdd for progress in engine.progress.values() for job in progress.unfinished()]
-    lineages.add_needed(
-        [
-            *(rdd for n in nodes for rdd in n.needed_after(engine.now - looked_back_to[n.id])),
-            *waiting,
-            *(rdd for queue in queued.values() for rdd in queue),
-        ]
-    )
-    lineages.add_kept(rdd for node in nodes for rdd in node.held())
-    for progress in engine.progress.values():
-        lineages.add_kept(rdd for _, rdd in progress.settled)
-    return Snapshot(
-        versions=Versions.current(),
-        entry=entry,
-        batch=engine.config.batch,
-        slots=engine.runner.default_parallelism,
-        place=engine.config.place,
-        zero=graph.zero,
-        tick=engine.tick,
-        version=graph.version,
-        least=graph.least,
-        nodes=tuple(
-            KeptNode(_record(node), node.name, packed(node.memory(), lineages.refer))
-            for node in nodes
-        ),
-        outputs=tuple(_kept(progress, lineages) for progress in engine.progress.values()),
-        rdds=tuple(lineages.records.values()),
-        failed=tuple(engine.batches.failed_in),
-        offsets=dict(allocator.offsets),
-        received={
-            id: tuple(map(lineages.received, blocks))
-            for id, blocks in allocator.received_blocks.items()
-        },
-        queues={id: tuple(rdd.id for rdd in queue) for id, queue in queued.items()},
-        newest=dict(allocator.newest),
-        broadcasts=dict(engine.broadcasts.newest),
-        loaders={
-            id: (loader.function, loader.every, loader.due)
-            for id, loader in engine.broadcasts.loaders.items()
-        },
-        sums=sums.memory(),
-        counted=dict(sums.counted),
-        told=tuple(engine.faults.told),
-    )
-
-
-def horizons(graph: Graph) -> dict[str, Millis]:
-    """Return how far back from the newest batch those to come need batches of each stream, by id.
-
-    How long batches are kept to be asked for does not count.
-    """
-    found = {node.id: 2 * node.slide for node in graph.nodes.values()}
-    for node in reversed(list(_in_order(graph))):
-        for parent in node.parents:
-            needed = found[node.id] + node.lookback
-            found[parent.id] = max(found[parent.id], needed)
-    return found
-
-
-def _in_order(graph: Graph) -> Iterator[DStream[Any]]:
-    """Yield all streams, parents first."""
-    seen: set[str] = set()
-    stack = [(node, False) for node in graph.nodes.values()]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            yield node
-        elif node.id not in seen:
-            seen.add(node.id)
-            stack.append((node, True))
-            stack.extend((parent, False) for parent in node.parents)
-
-
-def _record(node: DStream[Any]) -> NodeRecord:
-    parents = tuple(parent.id for parent in node.parents)
-    return NodeRecord(
-        node.id, type(node).__name__, parents, node.slide, node.params, node.persisted,
-        node.checkpoint_every,
-    )  # fmt: skip
-
-
-def _kept(progress: Progress, lineages: Lineages) -> KeptOutput:
-    settled = [
-        (msgspec.structs.replace(batch, blocks=()), rdd.id)
-        for batch, rdd in progress.settled
-        if id(rdd) in lineages.refer
-    ]
-    return KeptOutput(
-        progress.output,
-        tuple(settled),
-        tuple((job.time, job.rdd.id) for job in sorted(progress.unfinished(), key=_time)),
-        progress.batches,
-        progress.bad,
-        progress.failures,
-        progress.error,
-    )
-
-
-def _time(job: Job) -> Millis:
-    return job.time
-
-
-# -- going on --------------------------------------------------------------------------------
 
 
 def recover(

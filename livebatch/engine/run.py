@@ -65,9 +65,6 @@ class Run:
         if isinstance(entry, Settled):
             self._answer(Batches((self._batch,) if self._batch else ()))
 
-    def close(self) -> None:
-        """There is nothing to close."""
-
     def _heard(self, event: Event) -> None:
         if isinstance(event, BatchSettled) and event.batch.output == self._program.id:
             self._batch = event.batch

@@ -1,94 +1,27 @@
-"""What an engine must know to go on: its streams and outputs as records, what they remember as
-lineage, and which blocks that lies in."""
+"""What an engine must know to go on, as records: its streams and outputs, what they remember as
+lineage, and what no batch has got yet."""
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib import metadata
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
-from livebatch._version import __version__
 from livebatch.block import BlockRef
 from livebatch.closures import Code, Function
-from livebatch.errors import EngineError
+from livebatch.engine.core import Engine
+from livebatch.engine.lineages import KeptRDD, Lineages
+from livebatch.engine.progress import Progress
+from livebatch.engine.versions import Versions
 from livebatch.events import Batch
-from livebatch.frames.event_time import OpenWindows
-from livebatch.frames.sliding import StatesLevel, StatesWindow
-from livebatch.graph import NodeRecord, Output
+from livebatch.graph import Graph, Job, NodeRecord, Output
 from livebatch.interval import Millis
-from livebatch.rdd import RDD, JobRunner
-from livebatch.rdd.operation import AnyOperation, Deferred, Read, Stored
+from livebatch.rdd import RDD
+from livebatch.rdd.operation import Stored
 from livebatch.stream import DStream
 
-FORMAT = 1
 _RDD = "@rdd"
-
-
-class Versions(msgspec.Struct, frozen=True):
-    """What wrote a snapshot: code and states can only be read by the like of it."""
-
-    format: int = FORMAT
-    livebatch: str = __version__
-    python: str = ".".join(platform.python_version_tuple()[:2])
-    duckdb: str = ""
-
-    @classmethod
-    def current(cls) -> Versions:
-        """Return this process's."""
-        return cls(duckdb=duckdb_version())
-
-    def check(self, where: str, kinds: Iterable[str]) -> None:
-        """Check that this process can read what they wrote.
-
-        Args:
-            where: the folder.
-            kinds: of the streams that are to go on.
-
-        Raises:
-            EngineError: it cannot.
-        """
-        mine = Versions.current()
-        if self.duckdb != mine.duckdb and any(map(_has_duckdb_states, kinds)):
-            raise EngineError(
-                f"the checkpoint in {where} has states that DuckDB {self.duckdb} has made, which "
-                f"DuckDB {mine.duckdb} need not understand: go on with that version, or give "
-                "another folder to start anew"
-            )
-        if self.format != mine.format:
-            raise EngineError(
-                f"the checkpoint in {where} was written by livebatch {self.livebatch}, in a form "
-                f"that {mine.livebatch} does not read: go on with that version, or give another "
-                "folder to start anew"
-            )
-        if self.python != mine.python:
-            raise EngineError(
-                f"the checkpoint in {where} holds functions of Python {self.python}, which Python "
-                f"{mine.python} cannot load: go on with that, or give another folder to start anew"
-            )
-
-
-def duckdb_version() -> str:
-    """Return the version of DuckDB, which the engine does not load."""
-    return metadata.version("duckdb")
-
-
-def _has_duckdb_states(kind: str) -> bool:
-    node = DStream.kinds.get(kind)
-    return node is not None and issubclass(node, (StatesLevel, StatesWindow, OpenWindows))
-
-
-class KeptRDD(msgspec.Struct, frozen=True, array_like=True):
-    """An RDD, and how it was computed where that can be done again."""
-
-    id: str
-    operation: AnyOperation
-    parents: tuple[str, ...]
-    persisted: bool
-    cuts_lineage: bool
-    origin: tuple[AnyOperation, tuple[str, ...]] | None = None
 
 
 class KeptNode(msgspec.Struct, frozen=True):
@@ -154,6 +87,141 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     told: tuple[str, ...]
 
 
+def blocks_in(snapshot: Snapshot) -> dict[str, BlockRef]:
+    """Return all blocks that a snapshot refers to, by id."""
+    stored = [kept.operation for kept in snapshot.rdds if isinstance(kept.operation, Stored)]
+    found = {block.id: block for one in stored for split in one.blocks for block in split}
+    found.update((block.id, block) for blocks in snapshot.received.values() for block in blocks)
+    return found
+
+
+def code_of(snapshot: Snapshot) -> tuple[Any, ...]:
+    """Return the parts of a snapshot that refer to code, without all the batches that are kept."""
+    computed = [k for k in snapshot.rdds if k.origin or not isinstance(k.operation, Stored)]
+    records = [kept.record for kept in snapshot.nodes]
+    outputs = [kept.output for kept in snapshot.outputs]
+    return computed, records, outputs, snapshot.broadcasts, snapshot.loaders, snapshot.sums
+
+
+# -- taking one ------------------------------------------------------------------------------
+
+
+def snapshot_of(engine: Engine, lineages: Lineages, entry: int) -> Snapshot:
+    """Return what an engine must know to go on; it is between two batches.
+
+    Args:
+        lineages: collects the records of RDDs and the blocks that are needed.
+        entry: the number of the last entry of the log.
+    """
+    graph, allocator, sums = engine.graph, engine.allocator, engine.jobs.accumulators
+    nodes = list(_in_order(graph))
+    looked_back_to = horizons(graph)
+    queued = {id: list(queue) for id, queue in allocator.queues.items()}
+    waiting = [job.rdd for progress in engine.progress.values() for job in progress.unfinished()]
+    lineages.add_needed(
+        [
+            *(rdd for n in nodes for rdd in n.needed_after(engine.now - looked_back_to[n.id])),
+            *waiting,
+            *(rdd for queue in queued.values() for rdd in queue),
+        ]
+    )
+    lineages.add_kept(rdd for node in nodes for rdd in node.held())
+    for progress in engine.progress.values():
+        lineages.add_kept(rdd for _, rdd in progress.settled)
+    return Snapshot(
+        versions=Versions.current(),
+        entry=entry,
+        batch=engine.config.batch,
+        slots=engine.runner.default_parallelism,
+        place=engine.config.place,
+        zero=graph.zero,
+        tick=engine.tick,
+        version=graph.version,
+        least=graph.least,
+        nodes=tuple(
+            KeptNode(_record(node), node.name, packed(node.memory(), lineages.refer))
+            for node in nodes
+        ),
+        outputs=tuple(_kept(progress, lineages) for progress in engine.progress.values()),
+        rdds=tuple(lineages.records.values()),
+        failed=tuple(engine.batches.failed_in),
+        offsets=dict(allocator.offsets),
+        received={
+            id: tuple(map(lineages.received, blocks))
+            for id, blocks in allocator.received_blocks.items()
+        },
+        queues={id: tuple(rdd.id for rdd in queue) for id, queue in queued.items()},
+        newest=dict(allocator.newest),
+        broadcasts=dict(engine.broadcasts.newest),
+        loaders={
+            id: (loader.function, loader.every, loader.due)
+            for id, loader in engine.broadcasts.loaders.items()
+        },
+        sums=sums.memory(),
+        counted=dict(sums.counted),
+        told=tuple(engine.faults.told),
+    )
+
+
+def horizons(graph: Graph) -> dict[str, Millis]:
+    """Return how far back from the newest batch those to come need batches of each stream, by id.
+
+    How long batches are kept to be asked for does not count.
+    """
+    found = {node.id: 2 * node.slide for node in graph.nodes.values()}
+    for node in reversed(list(_in_order(graph))):
+        for parent in node.parents:
+            needed = found[node.id] + node.lookback
+            found[parent.id] = max(found[parent.id], needed)
+    return found
+
+
+def _in_order(graph: Graph) -> Iterator[DStream[Any]]:
+    """Yield all streams, parents first."""
+    seen: set[str] = set()
+    stack = [(node, False) for node in graph.nodes.values()]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            yield node
+        elif node.id not in seen:
+            seen.add(node.id)
+            stack.append((node, True))
+            stack.extend((parent, False) for parent in node.parents)
+
+
+def _record(node: DStream[Any]) -> NodeRecord:
+    parents = tuple(parent.id for parent in node.parents)
+    return NodeRecord(
+        node.id, type(node).__name__, parents, node.slide, node.params, node.persisted,
+        node.checkpoint_every,
+    )  # fmt: skip
+
+
+def _kept(progress: Progress, lineages: Lineages) -> KeptOutput:
+    settled = [
+        (msgspec.structs.replace(batch, blocks=()), rdd.id)
+        for batch, rdd in progress.settled
+        if id(rdd) in lineages.refer
+    ]
+    return KeptOutput(
+        progress.output,
+        tuple(settled),
+        tuple((job.time, job.rdd.id) for job in sorted(progress.unfinished(), key=_time)),
+        progress.batches,
+        progress.bad,
+        progress.failures,
+        progress.error,
+    )
+
+
+def _time(job: Job) -> Millis:
+    return job.time
+
+
+# -- what streams remember -------------------------------------------------------------------
+
+
 def packed(value: Any, refer: Mapping[int, str]) -> Any:
     """Return plain values with the RDDs in them by their ids; what is not known is left out."""
     if isinstance(value, RDD):
@@ -182,200 +250,3 @@ def unpacked(value: Any, rdds: Mapping[str, RDD[Any]]) -> Any:
 
 def _gone(value: Any, rdds: Mapping[str, RDD[Any]]) -> bool:
     return isinstance(value, dict) and _RDD in value and value[_RDD] not in rdds
-
-
-class Lineages:
-    """The records of RDDs, and the blocks without which they could not be had again.
-
-    Args:
-        durable: the blocks in shared memory may be lost, so what cannot be read or received again
-            must be copied: such blocks are collected in `needed`. Otherwise they are there still.
-        before: what the last snapshot has recorded of RDDs that are only kept; most are the same.
-
-    Attributes:
-        kept: the same of this snapshot.
-        records: parents first.
-        refer: the id of each recorded RDD, by its identity.
-        inline: blocks that travel inside their references, by id; they are kept beside the records.
-        needed: blocks in files that are to be copied.
-    """
-
-    def __init__(self, durable: bool, before: Mapping[str, _Noted] | None = None) -> None:
-        self._durable, self._before = durable, before or {}
-        self.kept: dict[str, _Noted] = {}
-        self.records: dict[str, KeptRDD] = {}
-        self.refer: dict[int, str] = {}
-        self.inline: dict[str, bytes] = {}
-        self.needed: dict[str, BlockRef] = {}
-        self._again: dict[int, bool] = {}
-
-    def add_needed(self, roots: Iterable[RDD[Any]]) -> None:
-        """Record RDDs that batches to come are computed from, with all they come from."""
-        for rdd in self._ordered(roots):
-            if not isinstance(rdd.operation, Stored):
-                self._record(rdd, rdd.operation, rdd.parents)
-            elif self._durable and self.can_be_had_again(rdd):
-                self._record(rdd, self._bare(rdd.operation), (), rdd.origins()[-1])
-            else:
-                self._record(rdd, self._bare(rdd.operation, needed=True), ())
-
-    def add_kept(self, rdds: Iterable[RDD[Any]]) -> None:
-        """Record RDDs that are only kept to be asked for, where they lie in blocks."""
-        for rdd in rdds:
-            if rdd.id in self.records:
-                self.refer[id(rdd)] = rdd.id
-            elif isinstance(rdd.operation, Stored):
-                noted = self._before.get(rdd.id)
-                if noted is None or noted.stored is not rdd.operation:
-                    noted = _note(rdd, rdd.operation)
-                self.kept[rdd.id], self.records[rdd.id] = noted, noted.record
-                self.refer[id(rdd)] = rdd.id
-                self.inline.update(noted.inline)
-
-    def can_be_had_again(self, rdd: RDD[Any]) -> bool:
-        """Return whether an RDD can be computed from what sources can be asked for again."""
-        self._judge(rdd)
-        return self._again[id(rdd)]
-
-    def strip(self, block: BlockRef) -> BlockRef:
-        """Return a reference without the data that travel inside it."""
-        if block.inline is not None:
-            self.inline[block.id] = block.inline
-        return _bare(block)
-
-    def received(self, block: BlockRef) -> BlockRef:
-        """Return a reference to a block that no batch has got yet."""
-        bare = self.strip(block)
-        if block.inline is None:
-            self.needed[block.id] = block
-        return bare
-
-    def _ordered(self, roots: Iterable[RDD[Any]]) -> Iterator[RDD[Any]]:
-        """Yield RDDs that have not been recorded, parents first."""
-        stack = [(rdd, False) for rdd in roots]
-        seen: set[int] = set()
-        while stack:
-            rdd, done = stack.pop()
-            if done:
-                yield rdd
-            elif id(rdd) not in seen and id(rdd) not in self.refer:
-                seen.add(id(rdd))
-                stack.append((rdd, True))
-                stack.extend((parent, False) for parent in self._parents(rdd))
-
-    def _parents(self, rdd: RDD[Any]) -> Sequence[RDD[Any]]:
-        if not isinstance(rdd.operation, Stored):
-            return rdd.parents
-        return rdd.origins()[-1][1] if self._durable and self.can_be_had_again(rdd) else ()
-
-    def _record(
-        self,
-        rdd: RDD[Any],
-        operation: AnyOperation,
-        parents: Sequence[RDD[Any]],
-        origin: tuple[AnyOperation, tuple[RDD[Any], ...]] | None = None,
-    ) -> None:
-        self.refer[id(rdd)] = rdd.id
-        known = None if origin is None else (origin[0], tuple(p.id for p in origin[1]))
-        self.records[rdd.id] = KeptRDD(
-            rdd.id, operation, tuple(p.id for p in parents), rdd.persisted, rdd.cuts_lineage, known
-        )
-
-    def _bare(self, stored: Stored, needed: bool = False) -> Stored:
-        blocks = tuple(tuple(map(self.strip, split)) for split in stored.blocks)
-        for split in blocks if needed else ():
-            self.needed.update((b.id, b) for b in split if b.id not in self.inline)
-        return Stored(blocks, stored.known)
-
-    def _judge(self, rdd: RDD[Any]) -> None:
-        stack = [rdd]
-        while stack:
-            node = stack[-1]
-            operation, parents = node.origins()[-1]
-            unknown = [p for p in parents if id(p) not in self._again]
-            if id(node) in self._again or not unknown or isinstance(operation, Deferred):
-                self._again.setdefault(id(node), _comes_again(operation, parents, self._again))
-                stack.pop()
-            else:
-                stack += unknown
-
-
-class _Noted(NamedTuple):
-    """What has been recorded of an RDD, as long as it is stored like this."""
-
-    stored: Stored
-    record: KeptRDD
-    inline: tuple[tuple[str, bytes], ...]
-
-
-def _note(rdd: RDD[Any], stored: Stored) -> _Noted:
-    blocks = [block for split in stored.blocks for block in split]
-    inline = tuple((block.id, block.inline) for block in blocks if block.inline is not None)
-    bare = Stored(tuple(tuple(map(_bare, split)) for split in stored.blocks), stored.known)
-    record = KeptRDD(rdd.id, bare, (), rdd.persisted, rdd.cuts_lineage)
-    return _Noted(stored, record, inline)
-
-
-def _bare(block: BlockRef) -> BlockRef:
-    return block if block.inline is None else msgspec.structs.replace(block, inline=None)
-
-
-def _comes_again(
-    operation: AnyOperation, parents: Sequence[RDD[Any]], again: Mapping[int, bool]
-) -> bool:
-    if isinstance(operation, (Stored, Deferred)):
-        return isinstance(operation, Stored) and not operation.blocks
-    return isinstance(operation, Read) or all(again[id(parent)] for parent in parents)
-
-
-def revived(
-    records: Sequence[KeptRDD], blocks: Mapping[str, BlockRef], runner: JobRunner
-) -> dict[str, RDD[Any]]:
-    """Return the RDDs of records, by id. One whose blocks are not there any more is computed again
-    where that can be done, and else left out, with all that is computed from it.
-
-    Args:
-        records: parents first.
-        blocks: the blocks that are there.
-        runner: of the RDDs.
-    """
-    found: dict[str, RDD[Any]] = {}
-    for kept in records:
-        whole = _whole(kept.operation, blocks)
-        ways = [] if whole is None else [(whole, kept.parents)]
-        ways += [kept.origin] if kept.origin is not None else []
-        ways = [way for way in ways if all(parent in found for parent in way[1])]
-        if ways:
-            (operation, parents), *before = ways
-            rdd: RDD[Any] = RDD(operation, [found[p] for p in parents], runner, id=kept.id)
-            rdd.persisted, rdd.cuts_lineage = kept.persisted, kept.cuts_lineage
-            for origin, parents in before:
-                rdd.remember_origin(origin, [found[p] for p in parents])
-            found[kept.id] = rdd
-    return found
-
-
-def _whole(operation: AnyOperation, there: Mapping[str, BlockRef]) -> AnyOperation | None:
-    """Return an operation with its blocks as they are there; None if one is not."""
-    if not isinstance(operation, Stored):
-        return operation
-    if not all(block.id in there for split in operation.blocks for block in split):
-        return None
-    blocks = tuple(tuple(there[block.id] for block in split) for split in operation.blocks)
-    return Stored(blocks, operation.known)
-
-
-def blocks_in(snapshot: Snapshot) -> dict[str, BlockRef]:
-    """Return all blocks that a snapshot refers to, by id."""
-    stored = [kept.operation for kept in snapshot.rdds if isinstance(kept.operation, Stored)]
-    found = {block.id: block for one in stored for split in one.blocks for block in split}
-    found.update((block.id, block) for blocks in snapshot.received.values() for block in blocks)
-    return found
-
-
-def code_of(snapshot: Snapshot) -> tuple[Any, ...]:
-    """Return the parts of a snapshot that refer to code, without all the batches that are kept."""
-    computed = [k for k in snapshot.rdds if k.origin or not isinstance(k.operation, Stored)]
-    records = [kept.record for kept in snapshot.nodes]
-    outputs = [kept.output for kept in snapshot.outputs]
-    return computed, records, outputs, snapshot.broadcasts, snapshot.loaders, snapshot.sums

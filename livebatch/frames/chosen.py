@@ -29,6 +29,8 @@ class ChosenWindow(Frame):
     ``recompute`` make the result of those.
     """
 
+    exports_states = True
+
     def __init__(
         self,
         parents: Sequence[DStream[Any]],

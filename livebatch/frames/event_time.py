@@ -80,6 +80,7 @@ class OpenWindows(DStream[Any]):
     The parents are the new states and the marks.
     """
 
+    exports_states = True
     cuts_lineage = True
 
     def __init__(

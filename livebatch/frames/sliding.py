@@ -52,6 +52,7 @@ class RowsWindow(Frame):
 class StatesLevel(DStream[Any]):
     """The states of the parent's last batches, merged, as often as those are new."""
 
+    exports_states = True
     reaches_back = True
 
     def __init__(
@@ -72,6 +73,8 @@ class StatesLevel(DStream[Any]):
 class StatesWindow(Frame):
     """What the states of the last ``window`` milliseconds finish as, merged from the levels that
     the parent is the highest of."""
+
+    exports_states = True
 
     def __init__(
         self,

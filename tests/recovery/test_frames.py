@@ -72,6 +72,6 @@ def test_states_of_another_duckdb_are_refused(
     )
     life.ssc.start()
     life.advance_to(3)
-    monkeypatch.setattr("livebatch.engine.snapshot.duckdb_version", lambda: "9.9")
+    monkeypatch.setattr("livebatch.engine.versions.duckdb_version", lambda: "9.9")
     with pytest.raises(EngineError, match=r"states that DuckDB .* has made, which DuckDB 9\.9"):
         life.crash()
