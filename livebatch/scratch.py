@@ -50,6 +50,11 @@ class Memory:
 memory = Memory()
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Return whether an error says that there is no memory left: it is no fault of the rows."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
+
+
 def give_back() -> None:
     """Return to the system the memory of rows that have been put aside."""
     memory.give_back()

@@ -67,7 +67,7 @@ def run_task(task: Task, store: BlockStore) -> Done | Failed:
     except BlockLost as error:
         return Failed(task.id, describe(error), error.block_id)
     except (Exception, SystemExit) as error:
-        if _lacks_memory(error):
+        if scratch.lacks_memory(error):
             return Failed(task.id, _over_limit(error), memory=True)
         return Failed(task.id, describe(error))
     rows = sum(given() for given in read) + sum(
@@ -86,7 +86,9 @@ def _carry_out(task: Task, store: BlockStore, read: list[Callable[[], int]]) -> 
     except (Exception, SystemExit) as error:
         if task.strict or not any(map(_is_by_record, task.steps)):
             raise
-        if _lacks_memory(error) and task.pieces == 1:  # whoever has it: another worker tries first
+        if (
+            scratch.lacks_memory(error) and task.pieces == 1
+        ):  # whoever has it: another worker tries first
             raise
         guard = Guard()
         read.clear()
@@ -97,10 +99,6 @@ def _carry_out(task: Task, store: BlockStore, read: list[Callable[[], int]]) -> 
         bad = _with_misfits(bad, left)
     pieces = {id: packed(value) for id, value in added.items()}
     return msgspec.structs.replace(done, bad=bad, added=pieces)
-
-
-def _lacks_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
 
 
 def _over_limit(error: BaseException) -> Failure:

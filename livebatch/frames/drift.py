@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from livebatch.frames import jsonlines
 from livebatch.frames.readers import READERS
 from livebatch.leftout import SAMPLES, LeftOut
 from livebatch.schema import Columns
+from livebatch.scratch import lacks_memory
 
 SKIP, FAIL = "skip", "fail"
 POLICIES = (SKIP, FAIL)
@@ -66,8 +66,9 @@ def note_new_fields(format: str, part: Part, columns: Columns) -> None:
 
 def fitting(format: str, part: Part, columns: Columns, note: LeftOut) -> list[pa.Table]:
     """Return the rows that fit; ``note`` gets those that do not."""
-    with suppress(Exception):
-        return [read(format, part, columns)]
+    whole = _read_if_fits(format, part, columns)
+    if whole is not None:
+        return [whole]
     fit, misfits = (
         _json_apart(part, columns) if format == "json" else _halved(format, part, columns)
     )
@@ -96,14 +97,24 @@ def _halved(format: str, part: Part, columns: Columns) -> tuple[list[pa.Table], 
     while stack:
         some = stack.pop()
         middle = len(some) // 2
-        try:
-            fit.append(read(format, some, columns))
-        except Exception:
-            if middle:
-                stack += [some[middle:], some[:middle]]
-            else:
-                misfits.append(some)
+        found = _read_if_fits(format, some, columns)
+        if found is not None:
+            fit.append(found)
+        elif middle:
+            stack += [some[middle:], some[:middle]]
+        else:
+            misfits.append(some)
     return fit, misfits
+
+
+def _read_if_fits(format: str, part: Part, columns: Columns) -> pa.Table | None:
+    """Return rows as a table; None if one does not fit, whatever conversion says so and how."""
+    try:
+        return read(format, part, columns)
+    except Exception as error:
+        if lacks_memory(error):
+            raise
+        return None
 
 
 def _one_by_one(table: pa.Table) -> Iterator[pa.Table]:

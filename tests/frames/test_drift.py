@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from livebatch.engine.executors.base import Executor
+from livebatch.engine.executors.inline import InlineExecutor
 from livebatch.errors import DefinitionError, JobFailed
 from livebatch.frames import drift
 from livebatch.testing import ManualContext, collected
@@ -53,6 +54,17 @@ def test_too_many_misfits_fail_where_that_is_wanted(
 ) -> None:
     with pytest.raises(JobFailed):
         played(format, rows, executor, on_drift="fail")
+
+
+def test_rows_for_which_there_is_no_memory_are_not_misfits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(rows: Any, columns: Any) -> Any:
+        raise MemoryError("malloc of size 64 failed")
+
+    monkeypatch.setitem(drift.READERS, "rows", full)
+    with pytest.raises(JobFailed, match="malloc of size 64 failed"):
+        played("rows", ROWS, InlineExecutor())
 
 
 def test_functions_that_raise_still_fail_a_batch(executor: Executor) -> None:
