@@ -1,4 +1,5 @@
-"""What holds for every test: bounded examples, a private runtime directory, no left-overs."""
+"""What holds for every test: bounded examples, a private runtime directory, no left-overs; and
+what many are run on: tasks in this thread, and tasks in worker processes."""
 
 from __future__ import annotations
 
@@ -10,6 +11,11 @@ from collections.abc import Iterator
 import psutil
 import pytest
 from hypothesis import settings
+
+from livebatch.engine.executors.base import Executor
+from livebatch.engine.executors.inline import InlineExecutor
+from livebatch.engine.executors.local import LocalExecutor
+from livebatch.testing import local_executor
 
 # A shared machine makes any deadline flaky; in CI a red test must be red again on the next run.
 settings.register_profile("quick", deadline=None, max_examples=50, derandomize="CI" in os.environ)
@@ -39,6 +45,28 @@ def runtime_directory(no_process_left: None) -> Iterator[str]:
         mp.setenv("XDG_RUNTIME_DIR", directory)
         mp.setenv("XDG_STATE_HOME", directory)
         yield directory
+
+
+@pytest.fixture(scope="session")
+def local(runtime_directory: str) -> Iterator[LocalExecutor]:
+    """Two worker processes that all tests share."""
+    with local_executor(workers=2) as executor:
+        yield executor
+
+
+@pytest.fixture(params=["inline", pytest.param("local", marks=pytest.mark.process)])
+def executor(request: pytest.FixtureRequest) -> Executor:
+    """Each executor in turn."""
+    if request.param == "inline":
+        return InlineExecutor(2)
+    found: LocalExecutor = request.getfixturevalue("local")
+    return found
+
+
+@pytest.fixture
+def every_block_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have even the smallest block lie in the store rather than travel in its reference."""
+    monkeypatch.setattr("livebatch.engine.store.INLINE_LIMIT", -1)
 
 
 def children() -> list[psutil.Process]:

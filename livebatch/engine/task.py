@@ -86,9 +86,7 @@ def _carry_out(task: Task, store: BlockStore, read: list[Callable[[], int]]) -> 
     except (Exception, SystemExit) as error:
         if task.strict or not any(map(_is_by_record, task.steps)):
             raise
-        if (
-            scratch.lacks_memory(error) and task.pieces == 1
-        ):  # whoever has it: another worker tries first
+        if scratch.lacks_memory(error) and task.pieces == 1:  # another worker tries first
             raise
         guard = Guard()
         read.clear()

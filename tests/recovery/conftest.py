@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.model.conftest import every_block_stored
-
-__all__ = ["every_block_stored"]
-
 
 @pytest.fixture(autouse=True)
 def no_power_failure(monkeypatch: pytest.MonkeyPatch) -> None:
