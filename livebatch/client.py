@@ -47,6 +47,9 @@ from livebatch.wire import (
 
 _log = logging.getLogger(__name__)
 
+GOING = 0.02
+"""Seconds between two looks at whether an engine that was told to stop is gone."""
+
 Listener = Callable[[Event], None]
 
 
@@ -84,7 +87,7 @@ class Connection(Protocol):
         """Have driver functions that run in this thread use this runner."""
 
     def stop(self, request: Stop) -> None:
-        """Stop the engine and hang up."""
+        """Stop the engine, hang up, and wait until it is gone."""
 
     def close(self) -> None:
         """Hang up."""
@@ -228,6 +231,8 @@ class RemoteConnection:
         with suppress(EngineLost):
             self.request(request)
         self.close()
+        while self.alive():
+            threading.Event().wait(GOING)
 
     def close(self) -> None:
         self._closed.set()

@@ -78,7 +78,7 @@ class DurableBlocks:
         """Return the number of a stream's next receiver; it is never given twice."""
         before = self._starts(stream)
         start = max(before, default=0) + 1
-        self._files.write(f"{stream}-{start}{_STARTED}")
+        self._files.write(f"{stream}-{start}{_STARTED}", new=True)
         self._files.delete(before.values())
         return start
 
@@ -86,11 +86,12 @@ class DurableBlocks:
         """Write a block; when this returns, it is on the disk.
 
         Raises:
+            FileExistsError: it is there already.
             OSError: the disk is full, or cannot be written.
         """
         head = msgspec.msgpack.encode(_Head(block.rows, block.format, block.index, block.keys))
         length = len(head).to_bytes(4, "little")
-        self._files.write(id + _SUFFIX, length, head, *block.chunks)
+        self._files.write(id + _SUFFIX, length, head, *block.chunks, new=True)
 
     def read(self, ref: BlockRef) -> Encoded:
         """Return a block, to be put into a store.

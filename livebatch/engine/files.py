@@ -60,24 +60,28 @@ class Files:
         else:
             self._fs.create_dir(self._folder, recursive=True)
 
-    def write(self, name: str, *chunks: Chunk, wait: bool = True) -> None:
+    def write(self, name: str, *chunks: Chunk, wait: bool = True, new: bool = False) -> None:
         """Write a file, or write it anew.
 
         Args:
             wait: until it is on the disk, where files are forced there.
+            new: write no file anew; on a local file system.
 
         Raises:
+            FileExistsError: there is one that is not to be written anew.
             OSError: it cannot be written; nothing of it is left where it can be removed, and what
                 is left is recognised as damaged.
         """
         everything = [MAGIC + _checksum(chunks).to_bytes(4, "little"), *chunks]
         try:
             if self._local:
-                self._write_here(self._path(name), everything, self._sync and wait)
+                self._write_here(self._path(name), everything, self._sync and wait, new)
                 return
             with self._fs.open_output_stream(self._path(name), compression=None) as file:
                 for chunk in everything:
                     file.write(chunk)
+        except FileExistsError:
+            raise
         except OSError:
             with suppress(OSError):
                 self.delete([name])
@@ -111,8 +115,9 @@ class Files:
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}"
 
-    def _write_here(self, path: str, chunks: Iterable[Chunk], sync: bool) -> None:
-        file = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    def _write_here(self, path: str, chunks: Iterable[Chunk], sync: bool, new: bool) -> None:
+        replacing = os.O_EXCL if new else os.O_TRUNC
+        file = os.open(path, os.O_CREAT | os.O_WRONLY | replacing, 0o600)
         try:
             write_all(file, chunks)
             if sync:

@@ -84,7 +84,7 @@ def test_what_sources_are_limited_to_and_what_they_drop(engine: Engine, monitor:
         monitor.look()
     rate, memory = newest(monitor, "rows/s"), newest(monitor, "blocks, MB")
     eventually(lambda: rate() == {"s": "8", "s: limit": "2,500", "s: dropped": "300"})
-    eventually(lambda: memory()["waiting input"] == "4")
+    eventually(lambda: memory().get("waiting input") == "4")
 
 
 def test_the_tasks_that_have_ended_and_those_that_run(engine: Engine, monitor: Monitor) -> None:
