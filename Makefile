@@ -52,7 +52,7 @@ format: install ## format, and fix what lint can fix
 	$(BIN)/ruff check --fix .
 
 bench: install ## run the benchmarks
-	$(BIN)/python -m benchmarks
+	$(WITH_BROWSER) $(BIN)/python -m benchmarks
 
 chaos: install ## kill, stop, tear and fill until FAULTS faults have done harm (SEED=1: the same ones)
 	$(BIN)/python -m tests.chaos $(FAULTS) $(SEED)
