@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,23 @@ def locate(path: str) -> tuple[Any, str]:
             "is it spelt like s3://bucket/key, gs://bucket/key, hdfs://host:port/path or file:///path?"
         ) from error
     return filesystem, place
+
+
+def force(path: str) -> None:
+    """Have a file, or the names in a folder, be on the disk, through a loss of power: not only
+    handed to the operating system, nor left in the drive's memory, as macOS does unless told.
+
+    Raises:
+        OSError: it cannot be.
+    """
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        if hasattr(fcntl, "F_FULLFSYNC"):
+            fcntl.fcntl(opened, fcntl.F_FULLFSYNC)
+        else:
+            os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def reason(error: Exception) -> str:

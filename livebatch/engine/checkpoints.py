@@ -31,7 +31,7 @@ from livebatch.engine.inuse import InUse
 from livebatch.engine.lineages import Lineages
 from livebatch.engine.log import Allocated, Entry, FileLog
 from livebatch.engine.snapshot import Snapshot, blocks_in, code_of, snapshot_of
-from livebatch.errors import BlockLost
+from livebatch.errors import BlockLost, EngineError
 from livebatch.events import CheckpointStatus, Recovery
 from livebatch.filesystems import is_uri, reason, within
 from livebatch.interval import Millis
@@ -261,20 +261,28 @@ class Checkpoints:
         """Return the newest snapshot that can be read, if there is one.
 
         Raises:
-            EngineError: it was written by a version that is too different.
+            EngineError: it was written by a version that is too different; or there are some, and
+                none can be read.
         """
+        damaged: list[str] = []
         for name in reversed(self._snapshots.names()):
             try:
                 self._newest = _decoder.decode(self._snapshots.read(name))
             except (Damaged, msgspec.DecodeError) as error:
                 _log.warning("a checkpoint is damaged, so the one before it is used: %s", error)
-                self._snapshots.delete([name])
+                damaged.append(name)
                 continue
             kept = self._newest.snapshot
             kept.versions.check(self.folder, (node.record.kind for node in kept.nodes))
+            self._snapshots.delete(damaged)
             self._code.begin(int(name))
             self._code.load()
             return self._newest.snapshot
+        if damaged and self.log.number:  # without a log, the first one was being written
+            raise EngineError(
+                f"no checkpoint in {self.folder} can be read, all are damaged: bring the files "
+                "back from a copy, or give another folder to start anew"
+            )
         return None
 
     def read(self, store: BlockStore, spare: Spare) -> Found:

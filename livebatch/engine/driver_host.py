@@ -27,6 +27,7 @@ class DriverHost:
         self._child: Child | None = None
         self._started = False
         self._peer: Peer | None = None
+        self._ours: set[Peer] = set()
         self._calls: dict[str, Call] = {}
         self._deaths: Counter[str] = Counter()
         self._outcomes: list[CallOutcome] = []
@@ -81,10 +82,19 @@ class DriverHost:
             self._launch()
 
     def _heard(self, peer: Peer, tag: bytes, message: AnyMessage) -> None:
-        if isinstance(message, Hello) and message.name == "main":
-            self._peer = peer
-            for call in self._calls.values():
-                self._hub.send(peer, call)
+        if isinstance(message, Hello):
+            self._greet(peer, message)
+        elif peer not in self._ours:  # the driver of an engine that died, whose calls these were
+            return
         elif isinstance(message, (Returned, Raised)) and message.call in self._calls:
             del self._calls[message.call]
             self._outcomes.append(message)
+
+    def _greet(self, peer: Peer, hello: Hello) -> None:
+        if self._child is not None and hello.pid != self._child.pid:
+            return
+        self._ours.add(peer)
+        if hello.name == "main":
+            self._peer = peer
+            for call in self._calls.values():
+                self._hub.send(peer, call)

@@ -6,7 +6,6 @@ object stores do not have.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import zlib
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ from pyarrow import fs
 
 from livebatch.engine.spill import write_all
 from livebatch.errors import EngineError
-from livebatch.filesystems import locate
+from livebatch.filesystems import force, locate
 
 MAGIC = b"lb01"
 _HEAD = len(MAGIC) + 4
@@ -120,25 +119,11 @@ class Files:
         file = os.open(path, os.O_CREAT | os.O_WRONLY | replacing, 0o600)
         try:
             write_all(file, chunks)
-            if sync:
-                _force(file)
         finally:
             os.close(file)
         if sync:
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-
-
-def _force(file: int) -> None:
-    """Have what was written to a file be on the disk, and not in the drive's memory either, where
-    macOS leaves it unless told otherwise."""
-    if hasattr(fcntl, "F_FULLFSYNC"):
-        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
-    else:
-        os.fsync(file)
+            force(path)
+            force(self._folder)
 
 
 def _checksum(chunks: Iterable[Chunk]) -> int:

@@ -74,6 +74,7 @@ class ReceiverHost:
         self._interval = max(10, min(MAX_BLOCK_INTERVAL, batch // 4))
         self._buffer, self._folder, self._durable = buffer, str(durable), DurableBlocks(durable)
         self._receivers: dict[str, _Receiver] = {}
+        self._peers: dict[Peer, _Receiver] = {}
         self._ending = False
         self._received: Callable[[str, BlockRef], None] = lambda stream, block: None
         self._changed: Callable[[SourceState], None] = lambda state: None
@@ -205,19 +206,31 @@ class ReceiverHost:
         match message:
             case Hello():
                 receiver = self._receivers.get(message.name)
-                if receiver is not None:
+                if receiver is not None and receiver.child and receiver.child.pid == message.pid:
                     receiver.peer = peer
+                    stream = message.name
+                    others = {p: r for p, r in self._peers.items() if r.order.stream != stream}
+                    self._peers = {**others, peer: receiver}
                     self._hub.send(peer, receiver.order)
                     self._tell_room(receiver)
             case Received():
-                receiver = self._receivers.get(message.stream)
-                if receiver is not None and receiver.peer == peer:
-                    receiver.blocks += 1
-                self._received(message.stream, message.block)
+                self._take(peer, message)
             case SourceState():
                 self._changed(message)
             case Finished() if receiver := self._receivers.get(message.stream):
                 receiver.finished = True
+
+    def _take(self, peer: Peer, message: Received) -> None:
+        """Take in a block, unless it comes from the receiver of an engine that died, or from one
+        whose blocks on disk have been taken over."""
+        receiver = self._peers.get(peer)
+        if receiver is None:
+            return
+        if self._receivers.get(message.stream) is receiver:
+            receiver.blocks += 1
+        elif receiver.order.durable:
+            return
+        self._received(message.stream, message.block)
 
     def _tell_room(self, receiver: _Receiver) -> None:
         if receiver.peer is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -14,7 +15,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from livebatch.errors import SinkError, SourceError
-from livebatch.filesystems import absolute, is_uri, locate, reason, within
+from livebatch.filesystems import absolute, force, is_uri, locate, reason, within
 
 
 class Entry(NamedTuple):
@@ -55,8 +56,8 @@ class Folder:
     def put(self, name: str, write: Callable[[Any], object]) -> int:
         """Write a file and return how many bytes it has.
 
-        On this machine a file appears when it is whole; object stores see to that themselves.
-        Elsewhere it may be left torn.
+        On this machine a file appears when it is whole and on the disk, through a loss of power;
+        object stores see to that themselves. Elsewhere it may be left torn.
 
         Args:
             name: of the file; what is there is replaced.
@@ -71,16 +72,19 @@ class Folder:
         begun = f"{parent}/.{last}.{token_hex(2)}" if self._local else place
         with self._writing():
             if self._local:
-                filesystem.create_dir(parent)
+                _make(parent)
             try:
                 with filesystem.open_output_stream(begun) as file:
                     write(file)
+                if self._local:
+                    force(begun)
             except BaseException:
                 with suppress(OSError):
                     filesystem.delete_file(begun)
                 raise
-            if begun != place:
+            if self._local:
                 filesystem.move(begun, place)
+                force(parent)
             return int(filesystem.get_file_info(place).size)
 
     def get(self, name: str) -> bytes | None:
@@ -133,6 +137,15 @@ class Folder:
             yield
         except (OSError, pa.ArrowException) as error:
             raise SinkError(f"cannot write to {self} ({reason(error)})") from error
+
+
+def _make(folder: str) -> None:
+    """Make a folder, and those that it lies in, each of them on the disk."""
+    if not os.path.isdir(folder):
+        above = os.path.dirname(folder)
+        _make(above)
+        os.makedirs(folder, exist_ok=True)  # another task may have made it meanwhile
+        force(above)
 
 
 def shown(path: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from livebatch.engine.executors.inline import InlineExecutor
 from livebatch.engine.files import Files
+from livebatch.errors import EngineError
 from livebatch.testing import START
 from tests.recovery.harness import Reborn
 
@@ -15,8 +16,11 @@ BATCHES = [["a", "b"], ["a"], ["c", "a"], ["b"], ["a", "c"], ["c"], ["b"]]
 
 
 def damage_newest(folder: Path) -> None:
-    newest = max((folder / "snapshots").iterdir())
-    newest.write_bytes(newest.read_bytes()[:-1])
+    tear(max((folder / "snapshots").iterdir()))
+
+
+def tear(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
 
 
 def begun(folder: Path) -> Reborn:
@@ -65,6 +69,30 @@ def test_input_stays_for_the_snapshot_that_was_gone_on_from(
     life.crash()
     life.ssc.stepped.run()
     assert life.ssc.stepped.engine.keeping.since == START + 2000
+
+
+def test_nothing_begins_anew_in_silence_where_all_are_damaged(
+    tmp_path: Path, every_block_stored: None
+) -> None:
+    life = begun(tmp_path)
+    life.advance_to(3)
+    there = sorted((tmp_path / "snapshots").iterdir())
+    for path in there:
+        tear(path)
+    for _ in range(2):
+        with pytest.raises(EngineError, match="all are damaged: bring the files back"):
+            life.crash()
+    assert sorted((tmp_path / "snapshots").iterdir()) == there
+
+
+def test_an_engine_that_died_before_there_was_anything_begins(tmp_path: Path) -> None:
+    (tmp_path / "snapshots").mkdir()
+    (tmp_path / "snapshots" / f"{1:015}").write_bytes(b"lb01torn")
+    life = begun(tmp_path)
+    life.advance_to(2)
+    life.crash()
+    life.advance_to(7)
+    assert dict(life.results("out")[7]) == {"a": 4, "b": 3, "c": 3}
 
 
 write = Files.write
