@@ -58,6 +58,8 @@ def engine() -> None:
 @click.option("--checkpoint", metavar="FOLDER", help="Go on from there; keep checkpoints there.")
 @click.option("--missed", type=click.Choice(["run", "skip"]), default="run", show_default=True,
               help="Batches whose time passed while it was down.")  # fmt: skip
+@click.option("--backpressure/--no-backpressure", default=True, show_default=True,
+              help="Slow down files, rates and recordings while batches fall behind.")  # fmt: skip
 def start(
     name: str | None,
     batch: str,
@@ -67,6 +69,7 @@ def start(
     detach: bool,
     checkpoint: str | None,
     missed: str,
+    backpressure: bool,
 ) -> None:
     """Start an engine, for notebooks and scripts to attach to. It is started again if it dies."""
     ssc = StreamingContext(
@@ -77,6 +80,7 @@ def start(
         linger=math.inf if detach else linger,
         checkpoint=checkpoint,
         missed=missed,
+        backpressure=backpressure,
         supervised=True,
     )
     called = ssc.status().name

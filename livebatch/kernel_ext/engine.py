@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 from functools import partial
+from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 from tqdm.notebook import tqdm
@@ -47,22 +48,17 @@ class NotebookEngine:
         self,
         batch: Millis | None = None,
         workers: int | None = None,
-        on_error: str = "skip",
         linger: Millis | float | None = None,
-        checkpoint: str | None = None,
-        missed: str = "run",
+        **options: Any,
     ) -> str:
         """Start an engine, call its context ``ssc``, and return a line that says so.
 
         Args:
             batch: the batch interval, in milliseconds; 1 s if not told.
             workers: how many worker processes; as many as there are CPUs if not told.
-            on_error: see `StreamingContext`.
             linger: milliseconds that it goes on when all notebooks are gone; infinity: until it
                 is stopped; 10 minutes if not told.
-            checkpoint: a folder from which it goes on if there is one, even after the machine was
-                started anew.
-            missed: see `StreamingContext`.
+            options: others of `StreamingContext`, such as ``checkpoint``.
 
         Raises:
             EngineError: one runs that is not like that.
@@ -77,9 +73,8 @@ class NotebookEngine:
         batch = batch or BATCH
         alone = (LINGER if linger is None else linger) / 1000
         ssc = StreamingContext(
-            batch / 1000, workers=workers, on_error=on_error, linger=alone,
-            checkpoint=checkpoint, missed=missed, supervised=True,
-        )  # fmt: skip
+            batch / 1000, workers=workers, linger=alone, supervised=True, **options
+        )
         self._take(ssc)
         hint = f"\n(others run too: {', '.join(others)}; %engine attach NAME)" if others else ""
         return f"engine started: {_what(ssc.status())}; its context is {NAME}{hint}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import get_args
 
 from livebatch.interval import Millis
 from livebatch.kernel_ext.options import Options, count, duration
+from livebatch.sources.receiving import Overflow
 from livebatch.widgets import kinds
 
 SUGGESTED = {
@@ -60,6 +62,17 @@ def engine_options() -> Options:
         choices=("run", "skip"),
         default="run",
         help="batches whose time passed while the engine was down (run)",
+    )
+    start.add_argument(
+        "--no-backpressure",
+        action="store_true",
+        help="read files, rates and recordings at full speed although batches fall behind",
+    )
+    start.add_argument(
+        "--on-overflow",
+        choices=get_args(Overflow),
+        default="block",
+        help="what happens to sources that push when their buffer is full (block)",
     )
     start.add_argument(
         "--on-error",

@@ -93,10 +93,12 @@ class Streams:
         said = self._engine.start(
             options.batch,
             options.workers,
-            options.on_error,
             math.inf if options.detach else options.linger,
-            options.checkpoint,
-            options.missed,
+            checkpoint=options.checkpoint,
+            missed=options.missed,
+            on_error=options.on_error,
+            backpressure=not options.no_backpressure,
+            on_overflow=options.on_overflow,
         )
         taken_up = self._take_up(self._engine.running()) if options.checkpoint else ""
         return f"{said}; {taken_up}" if taken_up else said

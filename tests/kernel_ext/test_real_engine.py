@@ -99,6 +99,23 @@ def test_workers_come_and_go_while_it_runs(notebook: Notebook) -> None:
 def test_how_long_an_engine_goes_on_alone(
     notebook: Notebook, monkeypatch: pytest.MonkeyPatch, options: str, linger: float
 ) -> None:
+    asked = connections(monkeypatch)
+    notebook.works(START + options)
+    assert asked[0][4] == linger
+
+
+def test_what_gives_way_when_batches_fall_behind(
+    notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = connections(monkeypatch)
+    notebook.works(START + " --no-backpressure --on-overflow drop_oldest")
+    assert asked[0][-1] is False
+    notebook.works("lines = ssc.socket_text_stream('localhost', 9)")
+    assert notebook.names["lines"].options["receiving"]["on_overflow"] == "drop_oldest"
+
+
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return a list to which is added what an engine is started with."""
     asked: list[Any] = []
 
     def start(*args: Any) -> Any:
@@ -107,8 +124,7 @@ def test_how_long_an_engine_goes_on_alone(
 
     connect = session.connect
     monkeypatch.setattr(session, "connect", start)
-    notebook.works(START + options)
-    assert asked[0][4] == linger
+    return asked
 
 
 def test_a_long_job_has_a_bar_while_it_runs(notebook: Notebook, tmp_path: Path) -> None:
