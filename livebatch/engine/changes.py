@@ -35,7 +35,7 @@ def make(engine: Engine, request: Change, rdd_of: Callable[[Lineage], RDD[Any]])
     engine.log.append(Changed(request))
     carry_out(engine, request, rdd_of)
     if begun := engine.allocator.taken_on():
-        engine.log.append(Began(begun))
+        engine.note(Began(begun))  # if it cannot be, the first batch's entry tells
 
 
 def carry_out(engine: Engine, request: Change, rdd_of: Callable[[Lineage], RDD[Any]]) -> None:

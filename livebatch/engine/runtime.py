@@ -297,7 +297,13 @@ def _prefix() -> str:
 
 def _block_dirs(roots: Iterable[Path]) -> list[Path]:
     found = (path for root in roots for path in root.glob(f"{_prefix()}*"))
-    return [path for path in found if path.lstat().st_uid == os.getuid()]
+    return [path for path in found if _is_ours(path)]
+
+
+def _is_ours(path: Path) -> bool:
+    with suppress(FileNotFoundError):  # another engine may have removed it meanwhile
+        return path.lstat().st_uid == os.getuid()
+    return False
 
 
 def _owner(directory: Path) -> ProcessIdentity | None:

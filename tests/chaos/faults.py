@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -16,6 +19,8 @@ from tests.chaos.disk import SmallDisk
 from tests.chaos.engine import Patient, signal_to
 from tests.chaos.program import Program
 from tests.helpers import eventually
+
+HOGS, SLOW_S = 4, 3.0
 
 Hurt = Callable[[], bool]
 """Says whether a fault has forced a restart or had work done again."""
@@ -59,6 +64,20 @@ def stop_worker(chaos: Chaos) -> Hurt:
     """Stop a worker as Ctrl-Z would; it is replaced."""
     pid = chaos.random.choice(chaos.patient.pids("worker"))
     signal_to(pid, signal.SIGSTOP)
+    return replaced(chaos, "worker", pid)
+
+
+def slow_worker(chaos: Chaos) -> Hurt:
+    """Leave a worker hardly any processor time for a while; what it does is done by another, too,
+    and it is replaced if it cannot be made to give that up."""
+    pid = chaos.random.choice(chaos.patient.pids("worker"))
+    with suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, pid, 19)
+    hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(HOGS)]
+    threading.Event().wait(SLOW_S)
+    for hog in hogs:
+        hog.kill()
+        hog.wait()
     return replaced(chaos, "worker", pid)
 
 
@@ -160,6 +179,7 @@ def _damage(path: Path, chance: random.Random) -> None:
 FAULTS: dict[Callable[[Chaos], Hurt], int] = {
     kill("worker"): 8,
     stop_worker: 3,
+    slow_worker: 1,
     kill_workers: 2,
     kill("driver"): 5,
     kill("receiver"): 5,

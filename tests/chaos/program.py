@@ -12,7 +12,7 @@ from typing import Any
 
 import livebatch as lb
 
-BATCH, LENGTH, SLIDE = 400, 2400, 800
+BATCH, LENGTH, SLIDE = 600, 3600, 1200
 RATE = 200
 KEYS = 7
 RETAIN = "3s"

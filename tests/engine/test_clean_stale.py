@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import msgspec
 import pytest
@@ -59,6 +59,17 @@ def test_everything_of_a_killed_engine_is_removed(
     }
     assert [path.name for path in root.iterdir()] == [".lock"]
     assert list(tmp_path.iterdir()) == []
+
+
+class Fleeting(PosixPath):
+    """A folder in which something is seen that is gone when one looks at it."""
+
+    def glob(self, pattern: str) -> Iterator[Path]:  # type: ignore[override]
+        yield self / pattern.replace("*", "gone")
+
+
+def test_what_another_engine_removes_at_the_same_time(root: Path, tmp_path: Path) -> None:
+    assert clean_stale(root, [Fleeting(tmp_path)]) == []
 
 
 def test_what_the_living_own_is_spared(root: Path, tmp_path: Path) -> None:

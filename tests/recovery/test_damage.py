@@ -104,3 +104,24 @@ def torn(files: Files, name: str, *chunks: bytes, wait: bool = True) -> None:
         return write(files, name, *chunks, wait=wait)
     write(files, name, chunks[0][:9])
     raise OSError(28, "No space left on device")
+
+
+def test_a_change_counts_although_it_cannot_be_logged_where_its_source_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(files: Files, name: str, *chunks: bytes, wait: bool = True) -> None:
+        if name.endswith("-Began"):
+            raise OSError(28, "No space left on device")
+        write(files, name, *chunks, wait=wait)
+
+    life = Reborn(str(tmp_path), 3, lambda: InlineExecutor(2))
+    with monkeypatch.context() as nearly:
+        nearly.setattr("livebatch.engine.files.Files.write", full)
+        ticks = life.ssc.rate_stream(4).map(lambda row: row["value"])
+        life.ssc.register("out", ticks)
+    life.ssc.start()
+    life.advance_to(2)
+    life.crash()
+    life.advance_to(4)
+    found = life.results("out")
+    assert sorted(n for second in sorted(found) for n in found[second]) == list(range(16))
