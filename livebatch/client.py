@@ -304,7 +304,7 @@ class ClientRunner:
         rdd.saved_in = folder
 
     def keep(self, rdd: RDD[Any]) -> Sequence[BlockRef]:
-        reply = self._connection.request(KeepRDD(to_lineage(rdd)))
+        reply = self._connection.request(KeepRDD(to_lineage(rdd), time_of_batch()))
         assert isinstance(reply, Kept)
         return reply.blocks
 

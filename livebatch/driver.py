@@ -12,13 +12,14 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from livebatch.calls import Call
 from livebatch.client import ClientRunner, RemoteConnection
 from livebatch.closures import codes
 from livebatch.engine.child import GRACE, live_and_die_with_the_engine
 from livebatch.engine.driver import carry_out
 from livebatch.errors import EngineLost
 from livebatch.transport import Line
-from livebatch.wire import Call, Hello, KeepCode
+from livebatch.wire import Hello, KeepCode
 
 
 class DriverLoop:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from livebatch import errors
 from livebatch.block import BlockRef
+from livebatch.calls import Call, Raised, Returned
 from livebatch.closures import Function
 from livebatch.errors import EngineError, JobFailed, LivebatchError
 from livebatch.events import (
@@ -30,44 +31,6 @@ from livebatch.shared import (
     SharedRequest,
 )
 from livebatch.tasks import Done, Failed, Lost, Task
-
-# -- the driver process ----------------------------------------------------------------------
-
-
-class Call(Message, frozen=True):
-    """Call a function on RDDs.
-
-    Attributes:
-        wants_rdd: it is a transform, and gives one back.
-        wants_value: it gives back a value that can travel.
-    """
-
-    id: str
-    function: Function
-    time: Millis
-    rdds: tuple[Lineage, ...]
-    wants_rdd: bool
-    wants_value: bool = False
-
-
-class Returned(Message, frozen=True):
-    """A call returned. ``said``: what is to be shown at the stream."""
-
-    call: str
-    rdd: Lineage | None = None
-    said: str = ""
-    value: Any = None
-
-
-class Raised(Message, frozen=True):
-    """A call raised, or its process died."""
-
-    call: str
-    failure: Failure
-
-
-CallOutcome: TypeAlias = Returned | Raised
-
 
 # -- sources ---------------------------------------------------------------------------------
 
@@ -222,9 +185,10 @@ class AskProgress(Message, frozen=True):
 
 
 class KeepRDD(Message, frozen=True):
-    """Compute an RDD to blocks, which are the asker's; the reply is `Kept`."""
+    """Compute an RDD to blocks, which are the asker's; the reply is `Kept`. ``time``: as above."""
 
     lineage: Lineage
+    time: Millis | None = None
 
 
 class Kept(Message, frozen=True):

@@ -48,6 +48,10 @@ class Batches:
         known = {id: count for id, count in rows.items() if count is not None}
         self._publish(BatchSubmitted(time, self._clock.now(), tuple(rows), known))
 
+    def __contains__(self, time: object) -> bool:
+        """Whether a batch is being made."""
+        return time in self._open
+
     def work_begins(self, progress: Progress, job: Job) -> Millis:
         """Take note that work on an output has begun, if it had not; return when."""
         if progress.begun is None:

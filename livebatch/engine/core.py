@@ -297,7 +297,7 @@ class Engine:
         failed = partial(self._not_settled, progress, job)
         id, function = _job_id(job), job.output.function
         if function is None:
-            strict, urgency = self.config.strict, (self.config.urgency, job.time)
+            strict, urgency = self.config.strict, self.urgency_at(job.time)
             begun = partial(self.batches.work_begins, progress, job)
             self.jobs.run(Job(id, job.rdd, None, settled, failed, None, urgency, strict, begun))
             return
@@ -310,6 +310,13 @@ class Engine:
             lambda _: settled(JobDone(id, (), 0.0, ())),
             lambda failure: failed(failure, ""),
         )
+
+    def urgency_at(self, time: Millis | None) -> tuple[int, ...]:
+        """Return how urgent jobs are that belong to a batch, if that is being made, or to none:
+        what a function asks for that a batch waits for must not wait for later batches."""
+        if time is None or time not in self.batches:
+            return (AD_HOC,)
+        return self.config.urgency, time
 
     def _settled(self, progress: Progress, job: OutputJob, done: JobDone) -> None:
         self._costs.update(done.costs)

@@ -6,13 +6,13 @@ from collections import deque
 from typing import Protocol
 
 from livebatch.accumulator import Home, at_home
+from livebatch.calls import Call, CallOutcome, Raised, Returned
 from livebatch.closures import load
 from livebatch.errors import DefinitionError
 from livebatch.failure import describe
 from livebatch.rdd import RDD, JobRunner, from_lineage, to_lineage
 from livebatch.rdd.calling import calling
 from livebatch.taskcontext import part_of_batch
-from livebatch.wire import Call, CallOutcome, Raised, Returned
 
 
 class Driver(Protocol):

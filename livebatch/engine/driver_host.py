@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from livebatch.calls import Call, CallOutcome, Raised, Returned
 from livebatch.engine.child import Child
 from livebatch.failure import Failure
 from livebatch.transport import Hub, Peer
-from livebatch.wire import AnyMessage, Call, CallOutcome, Hello, Raised, Returned
+from livebatch.wire import AnyMessage, Hello
 
 TRIES = 3
 """So often a call is made, where the process dies each time."""

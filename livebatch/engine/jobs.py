@@ -10,6 +10,7 @@ from typing import Any
 
 from livebatch.accumulator import Piece, merged
 from livebatch.block import BlockRef
+from livebatch.calls import Call, CallOutcome, Raised
 from livebatch.clock import Timer
 from livebatch.closures import Function, builtin
 from livebatch.engine.accumulators import Accumulators
@@ -37,11 +38,6 @@ from livebatch.interval import Millis
 from livebatch.rdd import RDD, ancestors, blocks_of, from_lineage, to_lineage
 from livebatch.rdd.operation import Deferred, Stored, Unioned
 from livebatch.tasks import Task
-from livebatch.wire import (
-    Call,
-    CallOutcome,
-    Raised,
-)
 
 MAX_REPLANS = 3
 

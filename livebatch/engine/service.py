@@ -9,7 +9,7 @@ from typing import Any
 
 from livebatch.closures import digests
 from livebatch.engine import changes
-from livebatch.engine.core import AD_HOC, Engine
+from livebatch.engine.core import Engine
 from livebatch.engine.jobs import Job
 from livebatch.engine.report import streams_of, task_runs
 from livebatch.engine.run import Run
@@ -151,7 +151,7 @@ class Service:
                 done,
                 partial(_refuse, reply),
                 request.splits,
-                urgency=(AD_HOC,),
+                urgency=self._engine.urgency_at(request.time),
                 strict=True,
                 time=request.time,
             )
@@ -163,9 +163,9 @@ class Service:
         def done(_: Any) -> None:
             reply(Kept(tuple(blocks_of(rdd))))
 
-        failed = partial(_refuse, reply)
+        failed, urgency = partial(_refuse, reply), self._engine.urgency_at(request.time)
         self._engine.jobs.run(
-            Job(f"{rdd.id}.kept", rdd, None, done, failed, urgency=(AD_HOC,), strict=True)
+            Job(f"{rdd.id}.kept", rdd, None, done, failed, urgency=urgency, strict=True)
         )
 
     def _run_next(self, request: RunNext, reply: Reply) -> None:

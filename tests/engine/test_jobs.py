@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from livebatch.block import BlockRef, encode
+from livebatch.calls import Call
 from livebatch.closures import Function, builtin, ship
 from livebatch.engine.commands import JobDone
 from livebatch.engine.config import PlanOnly
@@ -24,9 +25,6 @@ from livebatch.operators.transform import without_time
 from livebatch.rdd import RDD, stored
 from livebatch.rdd.operation import Deferred, Stored
 from livebatch.tasks import Task
-from livebatch.wire import (
-    Call,
-)
 from tests.engine.lineages import COLLECT, kept, place, source
 
 LARGE = "x" * 100_000

@@ -15,10 +15,11 @@ import pytest
 
 import livebatch as lb
 from livebatch.block import BlockRef, encode
+from livebatch.calls import Raised
 from livebatch.events import BatchFailed, Event, OutputBegun
 from livebatch.failure import Failure
 from livebatch.transport import Line
-from livebatch.wire import Hello, Raised, Received
+from livebatch.wire import Hello, Received
 from tests.helpers import eventually, line_server
 
 pytestmark = pytest.mark.process

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from msgspec import inspect as shapes
 
 from livebatch import errors
+from livebatch.calls import Call
 from livebatch.closures import Code, builtin, codes, load, revive, ship
 from livebatch.errors import LivebatchError
 from livebatch.events import Message
 from livebatch.failure import Failure, Frame
 from livebatch.framing import Channel, unpack
 from livebatch.rdd import functions as run
-from livebatch.wire import AnyMessage, Call, Ok, Refused, RunJob, checked
+from livebatch.wire import AnyMessage, Ok, Refused, RunJob, checked
 
 CODE = [ship(abs), ship(lambda n: n + 1)]
 INT = st.integers(-(2**63), 2**63 - 1)
