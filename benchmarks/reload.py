@@ -18,7 +18,7 @@ VIEWS = ("line", "bar", "table", "heatmap")
 ENGINE = """
 %load_ext livebatch
 %engine start --batch 500ms --workers 2
-ticks = ssc.register("ticks", ssc.rate_stream(1000).map(lambda record: (str(id(record) % 7), 1.0)))
+ticks = ssc.register("ticks", ssc.rate_stream(1000).map(lambda row: (str(row["value"] % 7), 1.0)))
 """
 STREAMS = [f"%%stream {kind} --show {kind}\nticks.reduce_by_key(max)" for kind in VIEWS]
 START = "ssc.start()"

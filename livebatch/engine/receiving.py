@@ -18,6 +18,7 @@ from livebatch.engine.receiver import BACK_OFF
 from livebatch.engine.store import Place
 from livebatch.errors import StoreFull
 from livebatch.events import SourceState
+from livebatch.filesystems import reason
 from livebatch.interval import Millis
 from livebatch.sources import kind
 from livebatch.sources.receiving import receiving_of
@@ -140,12 +141,18 @@ class ReceiverHost:
 
     def _start(self, receiver: _Receiver) -> None:
         stream = receiver.order.stream
+        self._receivers[stream] = receiver
         if receiver.order.durable:
-            start = self._durable.begin(stream)
+            try:
+                start = self._durable.begin(stream)
+            except OSError as error:
+                receiver.again = deadline(BACK_OFF[0])
+                said = f"it cannot be written where its blocks are to lie ({reason(error)})"
+                self._changed(SourceState(stream, "waiting", said))
+                return
             receiver.order = msgspec.structs.replace(receiver.order, start=start)
         receiver.child = child = Child("livebatch.engine.receiver", *self._args, stream)
         receiver.again, receiver.proven = None, deadline(BACK_OFF[-1])
-        self._receivers[stream] = receiver
         self._hub.watch(child.end, lambda: self._ended(receiver, child))
 
     def _stop(self, receiver: _Receiver) -> None:
@@ -203,34 +210,38 @@ class ReceiverHost:
                 self._changed(SourceState(stream, "waiting", str(error)))
 
     def _heard(self, peer: Peer, tag: bytes, message: AnyMessage) -> None:
+        if isinstance(message, Hello):
+            self._greet(peer, message)
+            return
+        receiver = self._peers.get(peer)
+        if receiver is None:  # of an engine that died
+            return
         match message:
-            case Hello():
-                receiver = self._receivers.get(message.name)
-                if receiver is not None and receiver.child and receiver.child.pid == message.pid:
-                    receiver.peer = peer
-                    stream = message.name
-                    others = {p: r for p, r in self._peers.items() if r.order.stream != stream}
-                    self._peers = {**others, peer: receiver}
-                    self._hub.send(peer, receiver.order)
-                    self._tell_room(receiver)
             case Received():
-                self._take(peer, message)
+                self._take(receiver, message.block)
             case SourceState():
                 self._changed(message)
-            case Finished() if receiver := self._receivers.get(message.stream):
+            case Finished():
                 receiver.finished = True
 
-    def _take(self, peer: Peer, message: Received) -> None:
-        """Take in a block, unless it comes from the receiver of an engine that died, or from one
-        whose blocks on disk have been taken over."""
-        receiver = self._peers.get(peer)
-        if receiver is None:
+    def _greet(self, peer: Peer, hello: Hello) -> None:
+        receiver = self._receivers.get(hello.name)
+        if receiver is None or receiver.child is None or receiver.child.pid != hello.pid:
             return
-        if self._receivers.get(message.stream) is receiver:
+        receiver.peer = peer
+        others = {p: r for p, r in self._peers.items() if r.order.stream != hello.name}
+        self._peers = {**others, peer: receiver}
+        self._hub.send(peer, receiver.order)
+        self._tell_room(receiver)
+
+    def _take(self, receiver: _Receiver, block: BlockRef) -> None:
+        """Take in a block, unless its receiver has died and what it had on disk was taken over."""
+        stream = receiver.order.stream
+        if self._receivers.get(stream) is receiver:
             receiver.blocks += 1
         elif receiver.order.durable:
             return
-        self._received(message.stream, message.block)
+        self._received(stream, block)
 
     def _tell_room(self, receiver: _Receiver) -> None:
         if receiver.peer is not None:

@@ -151,7 +151,6 @@ def _follow(engine: Engine, entry: Entry, lost: Collection[str]) -> None:
                 if job.output.function is not None:
                     progress.queue.remove(job)
                     engine.batches.close(entry.time)
-                    engine.batches.close(entry.time)
         case NotSettled():
             for progress, job in _jobs_at(engine, entry.time):
                 if job.output.id == entry.output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -258,6 +259,24 @@ def test_what_was_received_is_found_after_everything_is_killed(gate: Gate) -> No
     assert found.damaged == []
     assert [str(n).encode() in data for n, data in enumerate(read)] == [True] * 3
     durable.remove()
+
+
+def test_a_receiver_waits_for_room_on_the_disk_before_it_starts(
+    ssc: lb.StreamingContext, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(durable: DurableBlocks, stream: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    gate.open()
+    with line_server() as server:
+        with monkeypatch.context() as nearly:
+            nearly.setattr(DurableBlocks, "begin", full)
+            rows = gated(ssc, server, gate, durable=True)
+            eventually(lambda: "no space left on device" in status(ssc).state)
+            assert not processes(os.getpid(), "livebatch.engine.receiver")
+        eventually(lambda: server.connections)
+        server.send("1")
+        eventually(lambda: rows == [1])
 
 
 # -- receivers that die ----------------------------------------------------------------------
