@@ -83,8 +83,8 @@ class Hub:
     def keep_code(self, role: str, digests: set[str], name: str = "") -> None:
         """Have the peers of a role, those of a name if it has several, free all code but this."""
         for peer, known in list(self._roles.items()):
-            if known == role and self._names[peer] == name:
-                self.send(peer, KeepCode(tuple(digests)))
+            meant = known == role and self._names[peer] == name
+            if meant and self.send(peer, KeepCode(tuple(digests))):
                 self._channels[peer].keep_only(digests)
 
     def forget(self, peer: Peer) -> None:

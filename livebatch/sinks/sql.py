@@ -26,6 +26,9 @@ LEDGER = "livebatch_batches"
 PORTION = 10_000
 """So many rows are sent at once."""
 
+PATIENCE = 60.0
+"""Seconds that SQLite, which has one writer at a time, waits for its turn."""
+
 IF_EXISTS = ("append", "fail", "replace")
 
 
@@ -153,8 +156,10 @@ class Sink(msgspec.Struct, frozen=True):
             SinkError: the database refuses.
         """
         sa, url = _sqlalchemy(), _parsed(self.url)
+        waits = url.get_backend_name() == "sqlite" and "timeout" not in url.query
+        how = {"connect_args": {"timeout": PATIENCE}} if waits else {}
         try:
-            engine = sa.create_engine(url, poolclass=sa.pool.NullPool, hide_parameters=True)
+            engine = sa.create_engine(url, poolclass=sa.pool.NullPool, hide_parameters=True, **how)
         except (ImportError, sa.exc.ArgumentError) as error:
             raise DefinitionError(
                 f"{self.place} takes a driver that is not installed ({_said(error, url)})"

@@ -220,6 +220,17 @@ def test_sending_to_a_peer_that_hung_up_is_no_error(hub: Hub, dial: Callable[...
     assert stays.receive(timeout=10) is not None
 
 
+def test_freeing_code_of_a_peer_that_hung_up_is_no_error(
+    hub: Hub, dial: Callable[..., Line]
+) -> None:
+    heard = Heard()
+    hub.serve("driver", heard)
+    gone = dial("driver")
+    poll_until(hub, lambda: len(heard.all) == 1)
+    gone.close()
+    eventually(lambda: hub.keep_code("driver", set()) or not hub._roles)
+
+
 def test_sending_to_a_peer_that_never_was_is_no_error(hub: Hub) -> None:
     assert not hub.send(b"nobody", Ok())
 

@@ -31,6 +31,13 @@ def play(write: Callable[[Any], Any], *batches: list[Any]) -> None:
         ssc.await_termination(timeout=0)
 
 
+@pytest.mark.parametrize(("query", "seconds"), [("", 60), ("?timeout=3", 3)])
+def test_a_writer_has_time_to_wait_for_another(url: str, query: str, seconds: int) -> None:
+    made: Any = sink("sql", {"name": "pages", "url": url + query})
+    with made._connected() as connection:
+        assert connection.execute(sa.text("PRAGMA busy_timeout")).scalar() == 1000 * seconds
+
+
 def test_the_ledger_says_what_is_there(url: str) -> None:
     play(lambda s: s.to_sql("pages", url, writer="w"), [1, 2], [], [3])
     assert table_rows(url, LEDGER) == [
