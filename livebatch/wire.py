@@ -185,7 +185,7 @@ class AskProgress(Message, frozen=True):
 
 
 class KeepRDD(Message, frozen=True):
-    """Compute an RDD to blocks, which are the asker's; the reply is `Kept`. ``time``: as above."""
+    """Compute an RDD to blocks, the asker's; the reply is `Kept`. ``time``: as for `RunJob`."""
 
     lineage: Lineage
     time: Millis | None = None
