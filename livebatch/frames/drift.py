@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from livebatch.block import to_table
 from livebatch.columns import VALUE, from_rows
+from livebatch.errors import DefinitionError
 from livebatch.failure import Failure, describe
 from livebatch.frames import jsonlines
 from livebatch.frames.readers import READERS
@@ -24,11 +25,22 @@ POLICIES = (SKIP, FAIL)
 SOME = 100
 """So many rows, about, are looked at for fields that no column is of."""
 
+
 Part: TypeAlias = pa.Table | list[Any]
 """Rows, in a table or not yet."""
 
 _log = logging.getLogger("livebatch.frames")
 _noted: set[tuple[Columns, str]] = set()
+
+
+def check_policy(name: str) -> None:
+    """Make sure that there is a policy of this name.
+
+    Raises:
+        DefinitionError: there is none.
+    """
+    if name not in POLICIES:
+        raise DefinitionError(f"on_drift is one of {', '.join(POLICIES)}, not {name!r}")
 
 
 def read(format: str, part: Part, columns: Columns) -> pa.Table:
