@@ -31,6 +31,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 test: lint ## lint, then the unit, process, chaos and browser tests
+	S3_SERVER=$$(scripts/ensure_s3.sh '$(PYTHON)') && export S3_SERVER && \
 	$(PYTEST) -n 2 -m "not browser and not chaos"
 	$(BIN)/pytest -m chaos tests/chaos
 	$(WITH_BROWSER) $(BIN)/pytest -m browser
