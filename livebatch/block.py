@@ -58,6 +58,8 @@ _SIZE = struct.Struct("<Q")
 
 _SCALARS = {str, bytes, int, float, bool}
 _ROWS = b"livebatch.rows"
+SCALARS = {_ROWS: b"scalar"}
+"""What the schema of a table says whose rows are the values of its one column."""
 
 
 class BlockRef(msgspec.Struct, frozen=True, array_like=True):

@@ -31,11 +31,12 @@ from livebatch.errors import BlockLost
 from livebatch.events import BadRecords
 from livebatch.failure import Failure, describe
 from livebatch.leftout import SAMPLES, LeftOut, leaving_out
+from livebatch.rdd.data import Data, Rows
 from livebatch.rdd.layers import Layer
+from livebatch.rdd.lines import Lines
 from livebatch.rdd.operation import (
     AnyOperation,
     Coalesced,
-    Data,
     Exchanged,
     Filtered,
     FlatMapped,
@@ -43,7 +44,6 @@ from livebatch.rdd.operation import (
     Mapped,
     PartitionsMapped,
     Read,
-    Rows,
     Shuffled,
     Tabled,
     Unioned,
@@ -187,6 +187,8 @@ def _rows(
 
 def _counted(found: Any) -> tuple[Iterable[Any], Callable[[], int]]:
     """Return rows, and what tells, once, how many of them were taken; no step of it is Python."""
+    if isinstance(found, Lines):
+        return found, found.taken
     if isinstance(found, Sized):
         rows = Tables([found]) if isinstance(found, pa.Table) else iter(found)  # type: ignore[call-overload]
         return rows, partial(len, found)
