@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain, islice
 
-from livebatch.block import PART, Tables
+from livebatch.block import Tables
 from livebatch.rdd.data import Data, Flow
+from livebatch.rowtables import PART
 from livebatch.tasks import Step
 
 

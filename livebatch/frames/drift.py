@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from livebatch.block import to_table
 from livebatch.columns import VALUE, from_rows
 from livebatch.failure import Failure, describe
 from livebatch.frames import jsonlines
 from livebatch.frames.readers import READERS
 from livebatch.leftout import SAMPLES, LeftOut
 from livebatch.rdd.data import Flow
+from livebatch.rowtables import to_table
 from livebatch.schema import Columns
 from livebatch.scratch import lacks_memory
 

@@ -8,9 +8,9 @@ from itertools import chain, compress, count
 import numpy as np
 import pyarrow as pa
 
-from livebatch.block import SCALARS
 from livebatch.columns import VALUE
 from livebatch.rdd.data import Flow
+from livebatch.rowtables import SCALARS
 
 TEXT = "utf-8"
 """The encoding of Arrow's text."""
