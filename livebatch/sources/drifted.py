@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from livebatch.columns import VALUE
 from livebatch.failure import Failure
 from livebatch.frames.drift import fitting
 from livebatch.leftout import LeftOut
@@ -37,19 +36,33 @@ def fitting_rows(
         pa.ArrowException: it cannot be read at all, or has none of the columns.
     """
     found, schema = LeftOut(), arrow_schema(columns)
-    if format == "parquet":
-        rows = _parquet(path, schema, groups)
+    if format == "json":
+        lines = filter(str.strip, read_lines(path, TEXT))
+        fit = fitting("json", list(lines), columns, found)
     else:
-        rows = _READERS[format](path, schema, found)
-    if not rows.column_names:
-        raise pa.ArrowInvalid("it has none of the columns")
-    fit = fitting("json" if format == "json" else "rows", rows, columns, found)
+        fit = fitting("rows", _with_columns(path, format, schema, found, groups), columns, found)
     samples = [
         msgspec.structs.replace(failure, message=f"{failure.message} (in {path})")
         for failure in found.samples
     ]
     note.add(found.count, found.seen, samples)
     return pa.concat_tables([schema.empty_table(), *fit])
+
+
+def _with_columns(
+    path: str, format: str, schema: pa.Schema, note: LeftOut, groups: Sequence[int] | None
+) -> pa.Table:
+    """Return those of the columns that a file has."""
+    if format == "csv":
+        table = _csv(path, schema, note)
+    elif format == "parquet":
+        table = _parquet(path, schema, groups)
+    else:
+        with arrow_file(path) as reader:
+            table = _known(reader.read_all(), schema)
+    if not table.column_names:
+        raise pa.ArrowInvalid("it has none of the columns")
+    return table
 
 
 def _csv(path: str, schema: pa.Schema, note: LeftOut) -> pa.Table:
@@ -78,11 +91,6 @@ def _value(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.utf8_trim_whitespace(pc.if_else(nothing, None, column))
 
 
-def _json(path: str, schema: pa.Schema, note: LeftOut) -> pa.Table:
-    lines = pa.concat_tables(read_lines(path, TEXT).tables)
-    return lines.filter(pc.not_equal(pc.utf8_trim_whitespace(lines.column(VALUE)), ""))
-
-
 def _parquet(path: str, schema: pa.Schema, groups: Sequence[int] | None) -> pa.Table:
     with parquet_file(path) as file:
         names = [name for name in schema.names if name in file.schema_arrow.names]
@@ -91,17 +99,5 @@ def _parquet(path: str, schema: pa.Schema, groups: Sequence[int] | None) -> pa.T
         )
 
 
-def _arrow(path: str, schema: pa.Schema, note: LeftOut) -> pa.Table:
-    with arrow_file(path) as reader:
-        return _known(reader.read_all(), schema)
-
-
 def _known(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return table.select([name for name in schema.names if name in table.column_names])
-
-
-_READERS: dict[str, Callable[[str, pa.Schema, LeftOut], pa.Table]] = {
-    "csv": _csv,
-    "json": _json,
-    "arrow": _arrow,
-}
