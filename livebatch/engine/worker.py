@@ -32,7 +32,7 @@ from livebatch.wire import (
 NEW_OBJECTS = 20_000
 """Python looks for garbage in cycles whenever there are so many more objects, instead of 700: a
 batch has many rows, none of which is garbage while it is computed. With 700, tasks of functions of
-Python took a quarter longer."""
+Python took a quarter longer. It looks after each task, too: what is garbage may hold a lock."""
 
 
 class Worker:
@@ -53,7 +53,11 @@ class Worker:
             received = self._line.receive()
             message = None if received is None else received[1]
             if isinstance(message, Task):
-                self._line.send(self._carry_out(message))
+                outcome = self._carry_out(message)
+                if isinstance(outcome, Failed):
+                    gc.collect()  # transactions, say, that an interrupt has left open
+                self._line.send(outcome)
+                gc.collect(1)
             elif isinstance(message, KeepCode):
                 codes.keep_only(set(message.digests))
 
