@@ -64,14 +64,11 @@ def note_new_fields(format: str, part: pa.Table | list[Any], columns: Columns) -
     if format == "csv":
         return
     step = max(1, len(part) // SOME)
-    some = (
-        _table(part[::step])
-        if isinstance(part, list)
-        else part.take(pa.array(range(0, len(part), step)))
-    )
-    names = some.column_names
+    table = _table(part[::step]) if isinstance(part, list) else part
+    names = table.column_names
     if format == "json":
-        names = jsonlines.fields(some.column(0).to_pylist())
+        some = pa.array(range(0, len(table), max(1, len(table) // SOME)))
+        names = jsonlines.fields(table.column(0).take(some).to_pylist())
     known = {name for name, _ in columns}
     new = [name for name in names if name not in known and (columns, name) not in _noted]
     if new and known & set(names):

@@ -11,6 +11,7 @@ from livebatch.block import Tables
 from livebatch.frames.drift import SKIP, Part, fitting, note_new_fields, read
 from livebatch.leftout import LeftOut, left_out
 from livebatch.rdd.data import Data, Flow
+from livebatch.rdd.lines import Lines
 from livebatch.schema import Columns, arrow_schema
 
 
@@ -48,7 +49,8 @@ def framed(format: str, columns: Columns, on_drift: str, rows: Data) -> pa.Table
     if not isinstance(rows, Flow):
         tables = list(fitted(_parts(format, rows, columns)))
     elif format == "json":  # all in one query
-        lines = Flow(rows.schema, lambda: _parts(format, rows, columns))
+        whole = rows.with_ends() if isinstance(rows, Lines) else rows
+        lines = Flow(whole.schema, lambda: _parts(format, whole, columns))
         tables = list(fitted([lines]))
     else:
         return Flow(schema, lambda: fitted(_parts(format, rows, columns)))

@@ -20,6 +20,8 @@ from livebatch.schema import Columns, arrow_schema
 def apart(lines: pa.Table | Flow, columns: Columns) -> tuple[pa.Table, list[str]]:
     """The lines that fit, as rows with NULL for what is not there; and those that do not.
 
+    Lines may still have their ends.
+
     >>> rows, misfits = apart(pa.table({"value": ['{"n": 1}', '{"n": "x"}']}), (("n", "BIGINT"),))
     >>> rows.to_pylist(), misfits
     ([{'n': 1}], ['{"n": "x"}'])
@@ -29,7 +31,8 @@ def apart(lines: pa.Table | Flow, columns: Columns) -> tuple[pa.Table, list[str]
     rows = found.remove_column(len(columns))
     misfits: list[str] = []
     if bad.null_count < len(bad):
-        misfits, rows = bad.drop_null().to_pylist(), rows.filter(bad.is_null())
+        rows, found = rows.filter(bad.is_null()), bad.drop_null().to_pylist()
+        misfits = [line.removesuffix("\n").removesuffix("\r") for line in found]
     return rows.cast(arrow_schema(columns)), misfits
 
 

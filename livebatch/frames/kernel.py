@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import pyarrow as pa
 
 from livebatch import scratch
 from livebatch.duck import closed, create_function, quoted
+from livebatch.frames.prepared import Prepared, Seat
 from livebatch.rdd.data import Flow
 
 SHARE = 0.5
 """The part of a process's memory that its DuckDB may take; past it, it goes on in files."""
 
 
+FEW = 10_000
+"""To copy fewer rows once more costs less than to plan their query again."""
+
+MOST = 128
+"""So many plans are kept."""
+
+
 class Kernel:
-    """Runs queries over the tables that it is given, one query at a time.
+    """Runs queries over the tables that it is given, one at a time.
 
     Example:
         >>> numbers = pa.table({"n": [1, 2]})
@@ -34,9 +42,10 @@ class Kernel:
         if scratch.memory.directory is not None:
             settings["temp_directory"] = scratch.memory.directory
         self._connection = closed(**settings)
-        self._lock = Lock()
+        self._lock = RLock()
         self._typed: set[str] = set()
         self._functions: dict[str, str] = {}
+        self._prepared: dict[tuple[str, str, pa.Schema], Prepared] = {}  # the last used last
 
     def run(self, sql: str, tables: Mapping[str, Any]) -> pa.Table:
         """Return the result of a query over tables by their names."""
@@ -44,8 +53,27 @@ class Kernel:
             for table in tables.values():
                 if isinstance(table, Flow):
                     stack.enter_context(table)
-            stack.enter_context(self._seeing(tables))
+            if len(tables) == 1:
+                [(name, table)] = tables.items()
+                return self._run_again(sql, name, table)
+            stack.enter_context(self._seeing(tables))  # how large each is matters for the plan
             return self._connection.sql(sql).to_arrow_table()
+
+    def _run_again(self, sql: str, name: str, table: Any) -> pa.Table:
+        """Return the result of a query over one table, from its plan if it has given few rows."""
+        key = sql, name, table.schema
+        with self._lock:
+            known = self._prepared.pop(key, None)
+            if known is not None:
+                found = known.run(table)
+            else:
+                with self._seeing({name: Seat(table)}):
+                    found = self._connection.sql(sql).to_arrow_table()
+            if len(found) < FEW:
+                self._prepared[key] = known or Prepared(self._connection.cursor(), sql, name, table)
+                if len(self._prepared) > MOST:
+                    self._prepared.pop(next(iter(self._prepared))).close()
+        return found
 
     def keep_type(self, name: str, sql: str, tables: Mapping[str, Any]) -> None:
         """Have an empty table of a query's columns: the states of aggregates, which are plain
@@ -60,7 +88,7 @@ class Kernel:
             return
         with self._seeing(tables):
             columns = f"SELECT * FROM ({sql}) LIMIT 0"
-            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {columns}")
+            self._connection.execute(f"CREATE OR REPLACE TABLE {quoted(name)} AS {columns}")
         self._typed.add(name)
 
     def keep_function(
@@ -76,6 +104,7 @@ class Kernel:
         if self._functions.get(name) != key:
             with self._lock:
                 create_function(self._connection, name, function, parameters, returns, vectorized)
+                self._prepared.clear()
             self._functions[name] = key
 
     @contextmanager

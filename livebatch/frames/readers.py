@@ -23,8 +23,11 @@ def _fitted(table: pa.Table, columns: Columns) -> pa.Table:
 
 
 def _cast(table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
+    column = table.column(field.name)
+    if column.type == field.type:
+        return column
     try:
-        return table.column(field.name).cast(field.type)
+        return column.cast(field.type)
     except pa.ArrowException as error:
         raise ValueError(f'column "{field.name}" is to be {field.type}: {error}') from None
 

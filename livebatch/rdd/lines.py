@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain, compress, count
 
 import numpy as np
@@ -46,17 +47,22 @@ class Lines(Flow):
         """Return, once, how many lines were taken."""
         return next(self._numbers) - 1 + self._in_tables
 
-    def _columns(self) -> Iterator[pa.Table]:
+    def with_ends(self) -> Flow:
+        """Return tables of the lines with their ends, which costs less."""
+        return Flow(_SCHEMA, partial(self._columns, True))
+
+    def _columns(self, ends: bool = False) -> Iterator[pa.Table]:
         taken = 0
-        for column in map(_column, self._pieces()):
+        for piece in self._pieces():
+            column = _column(piece, ends)
             taken += len(column)
             yield pa.Table.from_arrays([column], schema=self.schema)
         self._in_tables = taken
 
 
-def _column(data: bytes) -> pa.Array:
+def _column(data: bytes, with_ends: bool) -> pa.Array:
     """Return the lines of a piece of text; bytes that are no UTF-8 become U+FFFD."""
-    if b"\r" in data:
+    if b"\r" in data and not with_ends:
         data = data.replace(b"\r\n", b"\n")
     if not data.endswith(b"\n"):
         data = data.removesuffix(b"\r") + b"\n"
@@ -64,6 +70,8 @@ def _column(data: bytes) -> pa.Array:
         data = data.decode(errors="replace").encode()
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
     offsets = np.zeros(len(ends) + 1, np.int32)
-    offsets[1:] = ends - np.arange(len(ends))
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data.replace(b"\n", b""))]
-    return pa.Array.from_buffers(pa.string(), len(ends), buffers)
+    offsets[1:] = ends + 1 if with_ends else ends - np.arange(len(ends))
+    text = data if with_ends else data.replace(b"\n", b"")
+    return pa.Array.from_buffers(
+        pa.string(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+    )

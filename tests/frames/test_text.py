@@ -106,7 +106,7 @@ def test_lines_of_json_are_read_in_one_query(
 ) -> None:
     monkeypatch.setattr(files, "PIECE", 16)
     given = ['{"n": 1}', "no json", '{"n": "x"}', '{"m": 2}', '{"n": null}', "[1]", "null"]
-    (file := tmp_path / "a.json").write_text("\n".join(given))
+    (file := tmp_path / "a.json").write_text("\r\n".join(given), newline="")
     done, rows = of_file(file, builtin(framed, "json", (("n", "BIGINT"),), "skip"))
     assert [row["n"] for row in rows] == [1, None, None]
     assert done.bad is not None

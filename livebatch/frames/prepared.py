@@ -1,0 +1,70 @@
+"""Queries that are planned once, however many batches they are over."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    import duckdb
+
+# They are few, or the query would not be prepared.
+warnings.filterwarnings("ignore", "Arrow output on a DB-API result makes an extra copy")
+
+
+class Seat:
+    """What a query has for its table: another one each time, of the same columns.
+
+    That it does not say how many rows there are keeps the plan, and with it the order of what comes
+    out, the same for all of them.
+    """
+
+    def __init__(self, table: Any) -> None:
+        self.schema: pa.Schema = table.schema
+        self.table = table
+
+    def __arrow_c_schema__(self) -> object:
+        return self.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+class Prepared:
+    """A query over one table.
+
+    Args:
+        connection: of its own, so that no other query's table has the same name.
+        sql: the query.
+        name: of the table.
+        table: one with its columns.
+
+    Example:
+        >>> from livebatch.duck import closed
+        >>> tables = [pa.table({"n": numbers}) for numbers in ([1, 2], [3])]
+        >>> query = Prepared(closed(), "SELECT max(n) AS n FROM this", "this", tables[0])
+        >>> [query.run(table).to_pylist() for table in tables]
+        [[{'n': 2}], [{'n': 3}]]
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, sql: str, name: str, table: Any
+    ) -> None:
+        self._connection, self._seat = connection, Seat(table)
+        connection.register(name, self._seat)
+        connection.execute(f"PREPARE query AS {sql}")
+        self._seat.table = None
+
+    def run(self, table: Any) -> pa.Table:
+        """Return the result over a table; of large ones this makes one more copy."""
+        self._seat.table = table
+        try:
+            return self._connection.execute("EXECUTE query").to_arrow_table()
+        finally:  # what is mapped must not stay so
+            self._seat.table = None
+
+    def close(self) -> None:
+        """Forget the plan."""
+        self._connection.close()
