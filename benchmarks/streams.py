@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import livebatch as lb
 from benchmarks.measure import Measure, Row, at_least, seconds
-from benchmarks.peers import missing, started
+from benchmarks.peers import Ask, missing, started
 from benchmarks.peers.data import (
     EVENTS,
     LINES,
@@ -106,27 +106,31 @@ def run() -> list[Row]:
     for name, label in SYSTEMS.items():
         if lacks := missing(name):
             print(f"{label} is left out: {lacks}")
-    with TemporaryDirectory(prefix="lb-") as place:
+    with TemporaryDirectory(prefix="lb-") as place, ExitStack() as stack:
         folder = Path(place)
         lines, events = line_files(folder / "lines"), event_files(folder / "events")
         slices = sliced(lines, folder / "slices")
         numbers = quantile_files(folder / "numbers")
+        systems = {n: stack.enter_context(started(n)) for n in SYSTEMS if not missing(n)}
         return [
-            *compared("grep", lines, LINES, GREP),
-            *compared("word_count", slices, LINES, WORD_COUNT),
-            *compared("campaigns", events, EVENTS, CAMPAIGNS),
-            *compared("quantiles", numbers, NUMBERS, QUANTILES),
+            *compared(systems, "grep", lines, LINES, GREP),
+            *compared(systems, "word_count", slices, LINES, WORD_COUNT),
+            *compared(systems, "campaigns", events, EVENTS, CAMPAIGNS),
+            *compared(systems, "quantiles", numbers, NUMBERS, QUANTILES),
             small_batches(),
             scaling(slices),
         ]
 
 
-def compared(workload: str, files: list[Path], records: int, targets: Targets) -> list[Rate]:
-    """Return the rates of all systems, which take turns; their answers must be the same."""
-    systems = ["frames", *(name for name in targets if not missing(name))]
-    with ExitStack() as stack:
-        ask = {n: stack.enter_context(started(n, workload, files[0].parent)) for n in systems}
-        rounds = [{name: ask[name]() for name in systems} for _ in range(ROUNDS)]
+def compared(
+    systems: Mapping[str, Ask], workload: str, files: list[Path], records: int, targets: Targets
+) -> list[Rate]:
+    """Return the rates of all systems, which take turns once they are warm; their answers must be
+    the same."""
+    ask = {name: systems[name] for name in ("frames", *targets) if name in systems}
+    for each in ask.values():
+        each(workload, files[:1])
+    rounds = [{name: each(workload, files) for name, each in ask.items()} for _ in range(ROUNDS)]
     right = rounds[0]["duckdb"].answer
     for taken in rounds:
         wrong = {name: t.answer for name, t in taken.items() if t.answer != right}
@@ -140,7 +144,7 @@ def compared(workload: str, files: list[Path], records: int, targets: Targets) -
             median(taken[name].wall / taken["frames"].wall for taken in rounds),
             targets.get(name),
         )
-        for name in systems
+        for name in ask
     ]
 
 

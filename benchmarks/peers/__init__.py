@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +26,7 @@ PACKAGES = {
     "dstreams": "pyspark",
     "bytewax": "bytewax",
     "streamz": "streamz",
+    "programs": "pyspark",
 }
 
 
@@ -36,6 +37,10 @@ class Taken(NamedTuple):
     work: float
     wall: float
     answer: Any
+
+
+Ask = Callable[[str, Sequence[Path]], Taken]
+"""Has a system do a workload on files."""
 
 
 def python_of(name: str) -> str | None:
@@ -55,11 +60,9 @@ def missing(name: str) -> str:
 
 
 @contextmanager
-def started(name: str, workload: str, folder: Path) -> Iterator[Callable[[], Taken]]:
-    """Give what has a system do a workload on the files of a folder, when it is warm."""
-    python = python_of(name)
-    assert python is not None
-    command = [python, "-m", "benchmarks.peers", name, workload, str(folder)]
+def started(name: str) -> Iterator[Ask]:
+    """Start a system, and give what has it do a workload on files."""
+    command = [str(python_of(name)), "-m", "benchmarks.peers", name]
     with TemporaryDirectory(prefix="lb-") as place, TemporaryFile("w+") as complaints:
         environment = {**os.environ, **SPARK, "POLARS_MAX_THREADS": "1", "TMPDIR": place}
         with Popen(
@@ -68,18 +71,15 @@ def started(name: str, workload: str, folder: Path) -> Iterator[Callable[[], Tak
             answers = process.stdout
             assert answers is not None
 
-            def said() -> Any:
+            def ask(workload: str, files: Sequence[Path]) -> Taken:
+                wanted = json.dumps([workload, list(map(str, files))])
+                print(wanted, file=process.stdin, flush=True)
                 line = answers.readline()
                 if not line:
                     complaints.seek(0)
                     raise RuntimeError(f"{name}, {workload}: {complaints.read()[-2000:]}")
-                return json.loads(line)
+                return Taken(*json.loads(line))
 
-            def ask() -> Taken:
-                print(file=process.stdin, flush=True)
-                return Taken(*said())
-
-            said()
             yield ask
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import add, sub
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,20 +26,22 @@ def spark() -> SparkContext:
     return sc
 
 
-def results(files: list[Path], build: Callable[[DStream], DStream]) -> list[list[Any]]:
-    """Return what a stream gives of files, for each of them."""
+def results(
+    batches: Sequence[Sequence[Path]], build: Callable[[DStream], DStream], parts: int = 2
+) -> list[list[Any]]:
+    """Return what a stream gives of batches, each of some files with so many partitions each."""
     sc = spark()
     FOUND.clear()
     with TemporaryDirectory() as folder:
         ssc = StreamingContext(sc, TICK)
         ssc.checkpoint(folder)
-        queue = [sc.textFile(str(file), 2) for file in files]
+        queue = [sc.union([sc.textFile(str(f), parts) for f in files]) for files in batches]
         build(ssc.queueStream(queue)).foreachRDD(note)
         ssc.start()
-        while len(FOUND) < len(files):
+        while len(FOUND) < len(batches):
             ssc.awaitTerminationOrTimeout(0.1)
         ssc.stop(stopSparkContext=False, stopGraceFully=False)
-    return FOUND[: len(files)]
+    return FOUND[: len(batches)]
 
 
 FOUND: list[list[Any]] = []
@@ -51,7 +53,7 @@ def note(rdd: Any) -> None:
 
 
 def grep(files: list[Path]) -> Any:
-    found = results(files, lambda lines: lines.filter(is_wanted).count())
+    found = results([[file] for file in files], lambda lines: lines.filter(is_wanted).count())
     return sum(count for [count] in found)
 
 
@@ -61,7 +63,7 @@ def word_count(files: list[Path]) -> Any:
         counts = ones.reduceByKeyAndWindow(add, sub, WINDOW * TICK, TICK, 2)
         return counts.transform(lambda rdd: rdd.context.parallelize(rdd.top(10, key=rank), 1))
 
-    return results(files, build)[-1]
+    return results([[file] for file in files], build)[-1]
 
 
 def campaigns(files: list[Path]) -> Any:
@@ -69,6 +71,6 @@ def campaigns(files: list[Path]) -> Any:
         return lines.map(event).filter(is_view).map(by_window).reduceByKey(both, 2)
 
     views = Views()
-    for pairs in results(files, build):
+    for pairs in results([[file] for file in files], build):
         views.add(pairs)
     return lambda: finished(views.counts, views.last)
