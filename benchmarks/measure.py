@@ -8,16 +8,27 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import ClassVar, Protocol
 
 import psutil
 import zmq
 
 MIB = 1 << 20
 BARE = "import cloudpickle, msgspec, pyarrow, zmq; print(flush=True); input()"
+
+
+class Row(Protocol):
+    """A row of a table, and the head of the table it is in."""
+
+    head: ClassVar[tuple[str, ...]]
+
+    def cells(self) -> tuple[str, ...]:
+        """Return what is in each column."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,8 @@ class Measure:
         least: what it should be at least, where more is better.
     """
 
+    head: ClassVar = ("", "measured", "target", "ratio", "limit in the same run")
+
     what: str
     value: float
     unit: str
@@ -48,23 +61,28 @@ class Measure:
         if self.target is not None:
             met = f"≤ {self.target:g}  {'met' if self.value <= self.target else 'MISSED'}"
         elif self.least is not None:
-            met = f"≥ {self.least:g}  {'met' if self.value >= self.least else 'MISSED'}"
+            met = at_least(self.value, self.least)
         if not self.limit:
             return self.what, value, met, "", ""
         beside = f"{self.limit:,.3g} {self.unit}: {self.beside}"
         return self.what, value, met, f"{self.value / self.limit:,.1f} ×", beside
 
 
-def show(title: str, measures: Sequence[Measure]) -> None:
-    """Print figures as a table."""
-    head = ("", "measured", "target", "ratio", "limit in the same run")
-    rows = [head, *(measure.cells() for measure in measures)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    print(f"\n{title}\n")
-    for row in rows:
-        print(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+def at_least(value: float, least: float) -> str:
+    """Say what a value should be at least, and whether it is."""
+    return f"≥ {least:g}  {'met' if value >= least else 'MISSED'}"
+
+
+def show(title: str, rows: Sequence[Row]) -> None:
+    """Print rows as tables, each with its head."""
+    print(f"\n{title}")
+    for head, some in groupby(rows, lambda row: row.head):
+        table = [head, *(row.cells() for row in some)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        print()
+        for cells in table:
+            padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+            print("  ".join(padded).rstrip())
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -1,272 +1,179 @@
-"""Streams of tables through workers and blocks, beside DuckDB at once and the peers that are there.
+"""Streams of tables and of rows in an engine of processes, beside other systems on the same files.
 
-Figures are records per core-second: of all processes, in turns, medians. What each system computes
-is the same, which is checked. DuckDB at once does less: no windows, no batches.
+All is measured in turns, by one clock, and medians are shown; all have to find the same. DuckDB and
+Polars *at once* do less: they have no windows and no batches. Each system has one thread for its
+work, PySpark two. ``SCALE=0.1`` makes the files that much smaller, for a quick run.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter
-from typing import Any
+from typing import ClassVar
 
-import duckdb
-import psutil
-
-from benchmarks.measure import Measure
-from benchmarks.peers import Taken, apart, is_there
+import livebatch as lb
+from benchmarks.measure import Measure, Row, at_least, seconds
+from benchmarks.peers import Ask, missing, started
 from benchmarks.peers.data import (
-    ADS,
     EVENTS,
     LINES,
-    SLICE,
-    WORD,
+    NUMBERS,
+    SPLIT,
+    WINDOW,
     event_files,
     line_files,
     quantile_files,
     sliced,
 )
-from livebatch.testing import ManualContext, collected, local_executor
+from livebatch.testing import ManualContext, local_executor
 
-WINDOW, SMALL, SMALL_BATCHES, ROUNDS = 30, 1_000, 60, 5
-SPLIT = "SELECT unnest(string_split(line, ' ')) AS word FROM"
-GREP = f"line LIKE '% {WORD} %'"
-TOP = "SELECT word, count(*) AS n FROM {} GROUP BY word ORDER BY n DESC, word LIMIT 10"
-P99 = "SELECT key, approx_quantile(ms, 0.99) AS p99 FROM {} GROUP BY key"
-EVENT = {"ad_id": "VARCHAR", "event_type": "VARCHAR", "event_time": "BIGINT"}
-COUNTS = """
-    SELECT time_bucket(to_seconds(10), epoch_ms(event_time)) AS start, campaign_id, count(*) AS n
-    FROM events JOIN ads USING (ad_id) WHERE event_type = 'view' GROUP BY ALL"""
+SMALL, SMALL_BATCHES, ROUNDS = 1_000, 60, 5
 
-Build = Callable[[Any], Any]
-Systems = dict[str, tuple[Callable[[], Any], float | None]]
+SYSTEMS = {
+    "frames": "livebatch frames",
+    "rows": "livebatch rows",
+    "duckdb": "DuckDB at once",
+    "polars": "Polars at once",
+    "polars_loop": "Polars loop",
+    "structured": "Structured Streaming",
+    "dstreams": "DStreams",
+    "bytewax": "bytewax",
+    "pathway": "Pathway",
+    "streamz": "streamz",
+}
+
+Targets = Mapping[str, float | None]
+"""For each system, how much faster than it frames should be, by work."""
+
+GREP: Targets = {
+    "rows": None,
+    "duckdb": 0.8,
+    "polars": None,
+    "polars_loop": None,
+    "structured": 15,
+    "dstreams": 25,
+    "bytewax": 3,
+    "pathway": None,
+    "streamz": None,
+}
+CAMPAIGNS = GREP
+WORD_COUNT: Targets = {
+    "rows": None,
+    "duckdb": 0.85,
+    "polars": None,
+    "polars_loop": 1.5,
+    "dstreams": 25,
+    "bytewax": 3,
+    "streamz": None,
+}
+QUANTILES: Targets = {"duckdb": None, "polars_loop": 1.5}
 
 
-def run() -> list[Measure]:
-    """Measure each workload in turns, after a first turn that is not counted."""
-    for name in ("polars", "bytewax", "pyspark"):
-        if not is_there(name):
-            print(f"{name} is not installed, or has no Java: left out")
-    with TemporaryDirectory(prefix="lb-") as folder, local_executor(1) as executor:
-        lines, events = line_files(Path(folder, "lines")), event_files(Path(folder, "events"))
-        slices = sliced(lines, Path(folder, "slices"))
-        numbers = quantile_files(Path(folder, "numbers"))
+@dataclass(frozen=True)
+class Rate:
+    """How much a system does, and how much more frames do.
+
+    Attributes:
+        what: the workload and the system.
+        work: thousands of records per CPU second of all processes.
+        wall: thousands of records per second.
+        by_work, by_wall: frames' rate, divided by this.
+        least: what ``by_work`` should be.
+    """
+
+    head: ClassVar = ("thousands of records", "per core-s", "frames", "target", "per s", "frames")
+
+    what: str
+    work: float
+    wall: float
+    by_work: float
+    by_wall: float
+    least: float | None
+
+    def cells(self) -> tuple[str, ...]:
+        """Return it as a row of the table."""
+        met = "" if self.least is None else at_least(self.by_work, self.least)
+        by_work, by_wall = (f"{ratio:,.2f} ×" for ratio in (self.by_work, self.by_wall))
+        return self.what, f"{self.work:,.0f}", by_work, met, f"{self.wall:,.0f}", by_wall
+
+
+def run() -> list[Row]:
+    """Measure each workload on all systems that are there."""
+    for name, label in SYSTEMS.items():
+        if lacks := missing(name):
+            print(f"{label} is left out: {lacks}")
+    with TemporaryDirectory(prefix="lb-") as place, ExitStack() as stack:
+        folder = Path(place)
+        lines, events = line_files(folder / "lines"), event_files(folder / "events")
+        slices = sliced(lines, folder / "slices")
+        numbers = quantile_files(folder / "numbers")
+        systems = {n: stack.enter_context(started(n)) for n in SYSTEMS if not missing(n)}
         return [
-            *grep(lines, executor),
-            *word_count(slices, executor),
-            *campaigns(events, executor),
-            *quantiles(numbers, executor),
-            small_batches(executor),
+            *compared(systems, "grep", lines, LINES, GREP),
+            *compared(systems, "word_count", slices, LINES, WORD_COUNT),
+            *compared(systems, "campaigns", events, EVENTS, CAMPAIGNS),
+            *compared(systems, "quantiles", numbers, NUMBERS, QUANTILES),
+            small_batches(),
             scaling(slices),
         ]
 
 
-def grep(files: list[Path], executor: Any) -> list[Measure]:
-    def frames() -> int:
-        build = of_lines(lambda frame: frame.filter(GREP).agg(n="count(*)"))
-        return sum(row["n"] for batch in streamed(files, build, executor) for row in batch)
-
-    def rows() -> int:
-        def is_wanted(line: str) -> bool:
-            return f" {WORD} " in line
-
-        build = of_text(lambda lines: lines.filter(is_wanted).count())
-        return sum(n for batch in streamed(files, build, executor) for n in batch)
-
-    def at_once() -> Any:
-        return asked(f"SELECT count(*) FROM {text(files)} WHERE {GREP}")[0][0]
-
-    others: Systems = {"DuckDB at once": (at_once, 0.8), "livebatch rows": (rows, None)}
-    others |= apart(files, "grep", {"polars": None, "bytewax": 3, "pyspark": 15})
-    return compared("grep", LINES, others, frames)
-
-
-def word_count(files: list[Path], executor: Any) -> list[Measure]:
-    """The ten words that a window has most of, at every slide; DuckDB counts all words once."""
-
-    def frames() -> list[Any]:
-        def build(frame: Any) -> Any:
-            return frame.sql(f"{SPLIT} this").window(WINDOW).sql(TOP.format("this"))
-
-        return [(row["word"], row["n"]) for row in streamed(files, of_lines(build), executor)[-1]]
-
-    def at_once() -> list[Any]:
-        asked(TOP.format(f"({SPLIT} {text(files)})"))
-        with uncounted():  # the last window's answer is for comparison
-            return asked(TOP.format(f"({SPLIT} {text(files[-WINDOW:])})"))
-
-    others: Systems = {"DuckDB at once": (at_once, 0.85)}
-    others |= apart(files, "word_count", {"polars": 1.5})
-    return compared("windowed word count, top 10", LINES, others, frames)
+def compared(
+    systems: Mapping[str, Ask], workload: str, files: list[Path], records: int, targets: Targets
+) -> list[Rate]:
+    """Return the rates of all systems, which take turns once they are warm; their answers must be
+    the same."""
+    ask = {name: systems[name] for name in ("frames", *targets) if name in systems}
+    for each in ask.values():
+        each(workload, files[:1])
+    rounds = [{name: each(workload, files) for name, each in ask.items()} for _ in range(ROUNDS)]
+    right = rounds[0]["duckdb"].answer
+    for taken in rounds:
+        wrong = {name: t.answer for name, t in taken.items() if t.answer != right}
+        assert not wrong, (workload, right, wrong)
+    return [
+        Rate(
+            f"{workload}: {SYSTEMS[name]}",
+            records / median(taken[name].work for taken in rounds) / 1000,
+            records / median(taken[name].wall for taken in rounds) / 1000,
+            median(taken[name].work / taken["frames"].work for taken in rounds),
+            median(taken[name].wall / taken["frames"].wall for taken in rounds),
+            targets.get(name),
+        )
+        for name in ask
+    ]
 
 
-def campaigns(files: list[Path], executor: Any) -> list[Measure]:
-    """Views of each campaign in windows of ten seconds of event time."""
-
-    def frames() -> list[Any]:
-        def build(lines: Any) -> Any:
-            views = lines.to_frame(EVENT, "json").filter("event_type = 'view'").join(ADS, "ad_id")
-            timed = views.select("campaign_id, epoch_ms(event_time) AS ts")
-            return (
-                timed.window_on("ts", "10s", outliers=0).group_by("campaign_id").agg(n="count(*)")
-            )
-
-        found = [row for batch in streamed(files, build, executor) for row in batch]
-        return sorted((str(r["window_start"]), r["campaign_id"], r["n"]) for r in found)
-
-    def at_once() -> list[Any]:
-        source = f"read_json({names(files)}, format='newline_delimited', columns={EVENT})"
-        with duckdb.connect(config={"threads": 1}) as connection:
-            connection.register("ads", ADS)
-            found = connection.sql(COUNTS.replace("events", source)).fetchall()
-            with uncounted():  # the windows that no later event has finished
-                last = max(start for start, _, _ in found)
-        return sorted((str(start), campaign, n) for start, campaign, n in found if start < last)
-
-    others: Systems = {"DuckDB at once": (at_once, 0.8)}
-    others |= apart(files, "campaigns", {"polars": None, "bytewax": 3, "pyspark": 15})
-    return compared("JSON events, joined, by event time", EVENTS, others, frames)
-
-
-def quantiles(files: list[Path], executor: Any) -> list[Measure]:
-    def frames() -> int:
-        found = streamed(files, lambda f: f.window(10).sql(P99.format("this")), executor, "parquet")
-        return len(found[-1])
-
-    def anew() -> int:
-        for i in range(1, len(files) + 1):
-            found = asked(P99.format(f"read_parquet({names(files[max(0, i - 10) : i])})"))
-        return len(found)
-
-    others: Systems = {"DuckDB, every window anew": (anew, None)}
-    return compared("p99 of 100 k keys", len(files) * SLICE, others, frames, 1)
-
-
-def small_batches(executor: Any) -> Measure:
+def small_batches() -> Measure:
     """How long a batch of 1,000 rows takes from tick to settled."""
     rows = [[(f"k{n % 50}", n) for n in range(SMALL)]] * SMALL_BATCHES
-    taken: list[float] = []
-    with ManualContext("1s", executor=executor) as ssc:
+    with local_executor(1) as executor, ManualContext("1s", executor=executor) as ssc:
         frame = ssc.queue_stream(rows).to_frame({"k": "VARCHAR", "n": "BIGINT"})
         window = frame.filter("n > 10").window(WINDOW).group_by("k").agg(n="sum(n)")
         ssc.register("small", window)
         ssc.start()
-        for _ in range(SMALL_BATCHES):
-            begun = perf_counter()
-            ssc.advance("1s")
-            taken.append(perf_counter() - begun)
+        taken = [seconds(lambda: ssc.advance("1s")) for _ in range(SMALL_BATCHES)]
     return Measure("1,000 rows to window", median(taken[WINDOW:]) * 1000, "ms", 10)
 
 
 def scaling(files: list[Path]) -> Measure:
     """How much faster two workers are than one at counting words, two files a batch."""
 
-    def build(frame: Any) -> Any:
-        return frame.sql(f"{SPLIT} this").group_by("word").agg(n="count(*)").agg(n="max(n)")
+    def once(ssc: lb.StreamingContext) -> float:
+        words = ssc.queue_stream().to_frame({"line": "VARCHAR"}).sql(SPLIT.format("this"))
+        most = words.group_by("word").agg(n="count(*)").agg(n="max(n)")
+        parts = [ssc.text_file(str(file), 1) for file in files]
+        batches = [a.union(b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return seconds(lambda: ssc.run_batch(most, batches))
 
     taken: dict[int, list[float]] = {1: [], 2: []}
-    with local_executor(1) as one, local_executor(2) as two:
-        for turn in range(ROUNDS + 1):
-            for workers, executor in ((1, one), (2, two)):
-                begun = perf_counter()
-                streamed(files, of_lines(build), executor, each=2)
-                if turn:
-                    taken[workers].append(perf_counter() - begun)
-    return Measure("two workers, of one", median(taken[1]) / median(taken[2]), "×", least=1.7)
-
-
-def compared(
-    what: str, records: int, others: Systems, ours: Callable[[], Any], rounds: int = ROUNDS
-) -> list[Measure]:
-    """Return records per core-second of all, in turns; the answers must be the same."""
-    systems = {"livebatch": ours, **{name: system for name, (system, _) in others.items()}}
-    taken: dict[str, list[float]] = {name: [] for name in systems}
-    for turn in range(rounds + 1):
-        answers = {}
-        for name, system in systems.items():
-            if turn > 1 and name == "pyspark":
-                continue  # which takes long to start, and once is enough to tell
-            begun = cpu_seconds()
-            answer, cpu = system(), cpu_seconds() - begun
-            if isinstance(answer, Taken):
-                cpu, answer = answer
-            answers[name] = answer
-            if turn or name == "pyspark":
-                taken[name].append(cpu)
-        wrong = [name for name, answer in answers.items() if answer != answers["livebatch"]]
-        assert not wrong, (what, wrong, answers)
-    rates = {name: records / median(found) / 1e6 for name, found in taken.items()}
-    mine = rates["livebatch"]
-    found = [Measure(f"{what}: livebatch frames", mine, "M records/core-s")]
-    for name, (_, least) in others.items():
-        of = Measure(f"{what}: of {name}", mine / rates[name], "×", least=least)
-        found += [of, Measure(f"{what}: {name}", rates[name], "M records/core-s")]
-    return found
-
-
-_uncounted = 0.0
-
-
-@contextmanager
-def uncounted() -> Iterator[None]:
-    """Leave out what is done meanwhile."""
-    global _uncounted
-    begun = cpu_seconds()
-    yield
-    _uncounted += cpu_seconds() - begun
-
-
-def cpu_seconds() -> float:
-    """CPU seconds of this process and its children, those that live included."""
-    me = psutil.Process()
-    times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
-    return sum(t.user + t.system for t in times) - _uncounted
-
-
-def of_lines(build: Build) -> Build:
-    """Return a program on a frame of lines as one on their stream."""
-    return lambda lines: build(lines.to_frame({"line": "VARCHAR"}))
-
-
-def of_text(build: Build) -> Build:
-    return build
-
-
-def streamed(
-    files: Sequence[Path], build: Build, executor: Any, format: str = "text", each: int = 1
-) -> list[list[Any]]:
-    """What a stream gives of files that come one by one, or ``each`` at a time."""
-    with TemporaryDirectory(prefix="lb-") as folder, ManualContext("1s", executor=executor) as ssc:
-        if format == "text":
-            found = collected(build(ssc.text_file_stream(folder)))
-        else:
-            columns = {"key": "BIGINT", "ms": "DOUBLE"}
-            found = collected(build(ssc.file_stream(folder, format, columns).to_frame()))
-        ssc.start()
-        for i in range(0, len(files), each):
-            for file in files[i : i + each]:
-                os.link(file, Path(folder, file.name))
-            ssc.advance("1s")
-        ssc.await_termination(timeout=0)
-    return found
-
-
-def asked(sql: str) -> list[Any]:
-    """What one thread of DuckDB answers."""
-    with duckdb.connect(config={"threads": 1}) as connection:
-        return connection.sql(sql).fetchall()
-
-
-def names(files: Sequence[Path]) -> list[str]:
-    return [str(file) for file in files]
-
-
-def text(files: Sequence[Path]) -> str:
-    """The lines of files, as DuckDB reads them."""
-    options = "delim='\x01', quote='', escape='', header=false, columns={'line': 'VARCHAR'}"
-    return f"read_csv({names(files)}, {options})"
+    with lb.StreamingContext(workers=1) as one, lb.StreamingContext(workers=2) as two:
+        for _ in range(ROUNDS + 1):
+            for workers, ssc in ((1, one), (2, two)):
+                taken[workers].append(once(ssc))
+    value = median(a / b for a, b in zip(taken[1][1:], taken[2][1:], strict=True))
+    return Measure("two workers, of one", value, "×", least=1.7)

@@ -7,16 +7,14 @@ import json
 import multiprocessing
 import os
 import random
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
-from importlib.util import find_spec
 from itertools import accumulate
 from operator import add, itemgetter, sub
 from pathlib import Path
 from statistics import median
-from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -26,8 +24,10 @@ import psutil
 
 import livebatch as lb
 from benchmarks.measure import Measure
+from benchmarks.peers import Ask, missing, started
+from benchmarks.peers.data import SCALE
 
-BATCHES, LINES, WORDS = 14, 50_000, 16
+BATCHES, LINES, WORDS = 14, int(50_000 * SCALE), 16
 LARGE = 5
 """So many times as many lines has a batch of grep, which takes so much less time."""
 
@@ -207,6 +207,8 @@ def in_bare_processes(name: str, folder: Path) -> Cost:
     ]
     for process in started:
         process.start()
+    for end in (*ends, *(theirs for _, theirs in answers)):
+        end.close()  # so that one that dies is noticed
     found = [Cost(*mine.recv()) for mine, _ in answers]
     for process in started:
         process.join()
@@ -221,70 +223,12 @@ def in_bare_processes(name: str, folder: Path) -> Cost:
 # -- PySpark -----------------------------------------------------------------------------------
 
 
-def dstream(lines: Any, name: str) -> Any:
-    """Return PySpark's stream of a program."""
-    if name == "grep":
-        return lines.filter(is_wanted).count()
-    counts = lines.flatMap(str.split).map(with_one)
-    if name == "word count":
-        return counts.reduceByKey(add, PROCESSES).count()
-    window = counts.reduceByKeyAndWindow(add, sub, WINDOW * TICK, TICK, PROCESSES).filter(is_there)
-    if name == "windowed word count":
-        return window.count()
-    return window.transform(lambda rdd: rdd.context.parallelize([rdd.top(10, key=rank)], 1))
-
-
-TICK = 1
-"""Seconds between PySpark's batches; they take longer, so that they follow each other at once."""
-
-
-def spark_process(name: str, folder: Path) -> None:
-    """Run a program on PySpark's DStreams and print what it cost."""
-    from pyspark import SparkConf, SparkContext
-    from pyspark.streaming import StreamingContext
-
-    settings = SparkConf().setMaster(f"local[{PROCESSES}]").set("spark.ui.enabled", "false")
-    sc = SparkContext(conf=settings.set("spark.driver.host", "127.0.0.1"))
-    sc.setLogLevel("ERROR")
-    ssc = StreamingContext(sc, TICK)
-    ssc.checkpoint(str(folder / "checkpoint"))
-    queue = [sc.union([sc.textFile(str(path), 1) for path in batch]) for batch in files(folder)]
-    count, done = len(queue), list[tuple[float, float, Any]]()
-
-    def note(rdd: Any) -> None:
-        if len(done) < count:
-            result = rdd.collect()[0]
-            done.append((all_work(), perf_counter(), result))
-        if len(done) == count:
-            work, wall = (done[-1][i] - done[WARM - 1][i] for i in (0, 1))
-            print(json.dumps([work, wall, done[-1][2]]), flush=True)
-            os._exit(0)
-
-    dstream(ssc.queueStream(queue), name).foreachRDD(note)
-    ssc.start()
-    ssc.awaitTermination()
-
-
-def all_work() -> float:
-    """Return the seconds that this process and all its descendants have worked."""
-    process = psutil.Process()
-    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
-    return sum(t.user + t.system + t.children_user + t.children_system for t in times)
-
-
-def on_dstreams(name: str, folder: Path) -> Cost:
-    """Run a program on PySpark's DStreams, in a process of its own."""
-    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable}
-    environment["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    command = [sys.executable, "-m", "benchmarks.throughput", name, str(folder)]
-    with Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=environment) as process:
-        said, complaints = process.communicate()
-    if not said:
-        raise RuntimeError(complaints[-2000:])
-    work, wall, result = json.loads(said.splitlines()[-1])
-    if name == NAMES[3]:
-        result = [tuple(pair) for pair in result]
-    return Cost(work, wall, result)
+def on_dstreams(ask: Ask, name: str, folder: Path) -> Cost:
+    """Run a program on PySpark's DStreams."""
+    history = files(folder)
+    for part in (history[:WARM], history[WARM:]):
+        taken = ask(name.replace(" ", "_"), [path for batch in part for path in batch])
+    return Cost(*taken)
 
 
 # -- data, and figures -------------------------------------------------------------------------
@@ -317,24 +261,29 @@ def files(folder: Path) -> list[list[Path]]:
 
 def run() -> list[Measure]:
     """Measure each program on all of them, in turns."""
-    with TemporaryDirectory(prefix="lb-") as place, lb.StreamingContext(workers=PROCESSES) as ssc:
-        folder = Path(place)
+    if lacks := missing("programs"):
+        print(f"PySpark is left out: {lacks}")
+    with TemporaryDirectory(prefix="lb-") as place, ExitStack() as stack:
+        folder, ssc = Path(place), stack.enter_context(lb.StreamingContext(workers=PROCESSES))
         write_files(folder)
+        spark = None if lacks else stack.enter_context(started("programs"))
         large = {"grep": folder / "large"}
-        return [m for name in NAMES for m in compared(name, ssc, large.get(name, folder / "small"))]
+        return [
+            measure
+            for name in NAMES
+            for measure in compared(name, ssc, spark, large.get(name, folder / "small"))
+        ]
 
 
-def compared(name: str, ssc: lb.StreamingContext, folder: Path) -> list[Measure]:
-    """Return a program's records per second of work beside the same in bare processes and, where
-    it is installed, on PySpark: medians of the ratios of runs in turns."""
+def compared(name: str, ssc: lb.StreamingContext, spark: Ask | None, folder: Path) -> list[Measure]:
+    """Return a program's records per second of work beside the same in bare processes, medians of
+    runs in turns, and beside PySpark, if it is there, which runs once."""
     ways: dict[str, Callable[[], Cost]] = {
         "livebatch": partial(in_engine, ssc, name, folder),
         "bare": partial(in_bare_processes, name, folder),
     }
     rounds = [{way: measure() for way, measure in ways.items()} for _ in range(ROUNDS)]
-    spark = on_dstreams(name, folder) if find_spec("pyspark") else None
-    same = {str(c.result) for costs in rounds for c in costs.values()}
-    assert len(same | ({str(spark.result)} if spark else set())) == 1, same
+    results = [cost.result for costs in rounds for cost in costs.values()]
     lines = (BATCHES - WARM) * LINES * (LARGE if folder.name == "large" else 1)
     ours = median(costs["livebatch"].work for costs in rounds)
     ratio = median(costs["bare"].work / costs["livebatch"].work for costs in rounds)
@@ -345,10 +294,9 @@ def compared(name: str, ssc: lb.StreamingContext, folder: Path) -> list[Measure]
         ),
     ]
     if spark:
-        times = spark.work / ours
+        theirs = on_dstreams(spark, name, folder)
+        results.append(theirs.result)
+        times = theirs.work / ours
         found.append(Measure(f"{name}: of DStreams, by work", times, "×", least=OF_DSTREAMS))
+    assert len(set(map(json.dumps, results))) == 1, results
     return found
-
-
-if __name__ == "__main__":
-    spark_process(sys.argv[1], Path(sys.argv[2]))

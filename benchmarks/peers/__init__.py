@@ -1,81 +1,91 @@
-"""Other systems on the same files, each in a process of its own: a module each, if it is there."""
+"""Systems that do the same workloads on the same files: a module each, in a process of its own."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 from subprocess import PIPE, Popen
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, NamedTuple
 
 import psutil
 
-TEN_SECONDS = 10_000
-Counts = Mapping[tuple[int, int], int]
+SPARK = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+"""The environment without which PySpark's workers are those of another Python."""
+
+PACKAGES = {
+    "polars": "polars",
+    "polars_loop": "polars",
+    "structured": "pyspark",
+    "dstreams": "pyspark",
+    "bytewax": "bytewax",
+    "streamz": "streamz",
+    "programs": "pyspark",
+}
 
 
 class Taken(NamedTuple):
-    """The CPU seconds that a system took without its start, and its answer."""
+    """What a workload took, without the start of the system: CPU seconds of all processes,
+    seconds of the clock; and the answer."""
 
-    cpu: float
+    work: float
+    wall: float
     answer: Any
 
 
-def is_there(name: str) -> bool:
-    return bool(find_spec(name)) and (name != "pyspark" or bool(which("java")))
+Ask = Callable[[str, Sequence[Path]], Taken]
+"""Has a system do a workload on files."""
 
 
-def apart(
-    files: list[Path], workload: str, least: dict[str, float | None]
-) -> dict[str, tuple[Callable[[], Taken], float | None]]:
-    """Return how to have a workload done by those systems that are there."""
-    return {
-        name: (partial(process, name, workload, files[0].parent), wanted)
-        for name, wanted in least.items()
-        if is_there(name)
-    }
+def python_of(name: str) -> str | None:
+    """Return the Python that a system is to run on. Pathway does not go with the versions that
+    the others need, so it has an environment of its own."""
+    return os.environ.get("PATHWAY_PYTHON") if name == "pathway" else sys.executable
 
 
-def process(name: str, workload: str, folder: Path) -> Taken:
-    """Have a system do a workload on the files of a folder."""
-    spark = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
-    environment = {**os.environ, **spark, "POLARS_MAX_THREADS": "1"}
-    command = [sys.executable, "-m", f"benchmarks.peers.on_{name}", workload, str(folder)]
-    with Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=environment) as started:
-        said, complaints = started.communicate()
-    if started.returncode:
-        raise RuntimeError(complaints[-2000:])
-    cpu, answer = json.loads(said.splitlines()[-1])
-    return Taken(cpu, list(map(tuple, answer)) if isinstance(answer, list) else answer)
+def missing(name: str) -> str:
+    """Return what a system lacks to be measured, if it lacks anything."""
+    package = PACKAGES.get(name)
+    if python_of(name) is None:
+        return "set PATHWAY_PYTHON to a Python that has it, and psutil, numpy and pyarrow"
+    if package and not find_spec(package):
+        return "pip install 'livebatch[bench]'"
+    return "it needs Java 17" if package == "pyspark" and not which("java") else ""
 
 
-def measured(workloads: Mapping[str, Callable[[list[Path]], Any]]) -> None:
-    """Carry out what the command line says, once on one file and then on all; print the cost."""
-    name, folder = sys.argv[1:]
-    files = sorted(Path(folder).iterdir())
-    workloads[name](files[:1])
-    begun = work()
-    answer = workloads[name](files)
-    print(json.dumps([work() - begun, answer]))
+@contextmanager
+def started(name: str) -> Iterator[Ask]:
+    """Start a system, and give what has it do a workload on files."""
+    command = [str(python_of(name)), "-m", "benchmarks.peers", name]
+    with TemporaryDirectory(prefix="lb-") as place, TemporaryFile("w+") as complaints:
+        environment = {**os.environ, **SPARK, "POLARS_MAX_THREADS": "1", "TMPDIR": place}
+        with Popen(
+            command, stdin=PIPE, stdout=PIPE, stderr=complaints, text=True, env=environment
+        ) as process:
+            answers = process.stdout
+            assert answers is not None
+
+            def ask(workload: str, files: Sequence[Path]) -> Taken:
+                wanted = json.dumps([workload, list(map(str, files))])
+                print(wanted, file=process.stdin, flush=True)
+                line = answers.readline()
+                if not line:
+                    complaints.seek(0)
+                    raise RuntimeError(f"{name}, {workload}: {complaints.read()[-2000:]}")
+                return Taken(*json.loads(line))
+
+            yield ask
 
 
 def work() -> float:
-    """Return the seconds that this process and all its descendants have worked."""
+    """Return the CPU seconds that this process and all its descendants have taken, those that
+    have ended included."""
     me = psutil.Process()
     times = [each.cpu_times() for each in (me, *me.children(recursive=True))]
     return sum(t.user + t.system + t.children_user + t.children_system for t in times)
-
-
-def finished(counts: Counts, last: int) -> list[tuple[str, int, int]]:
-    """Return the counts of (window, campaign) whose window ends by the last time."""
-    return sorted(
-        (f"{datetime.fromtimestamp(start / 1000, UTC):%Y-%m-%d %H:%M:%S}", campaign, n)
-        for (start, campaign), n in counts.items()
-        if start + TEN_SECONDS <= last
-    )

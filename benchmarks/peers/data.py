@@ -1,8 +1,9 @@
-"""What all systems are given: files of lines, of events and of numbers."""
+"""What all are given: files of lines, of events and of numbers; and what is asked in SQL."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-FILES, LINES, WORDS, VOCABULARY = 8, 2_000_000, 16, 100_000
-BATCHES = 40
+SCALE = float(os.environ.get("SCALE", "1"))
+"""A smaller one than 1 makes all smaller, for a quick run."""
+
+FILES, LINES, WORDS, VOCABULARY = 8, int(2_000_000 * SCALE), 16, 100_000
+BATCHES, WINDOW = 40, 30
 SLICE = LINES // BATCHES
-EVENTS, EVENT_FILES, KEYS, NUMBER_FILES = 1_000_000, 4, 100_000, 16
+EVENTS, EVENT_FILES = LINES // 2, 4
+KEYS, NUMBER_FILES, P99_WINDOW = 2 * SLICE, 16, 10
+NUMBERS = NUMBER_FILES * SLICE
 WORD = "w99"
 """It is in 1.3 % of the lines."""
+
+GREP = f"line LIKE '% {WORD} %'"
+SPLIT = "SELECT unnest(string_split(line, ' ')) AS word FROM {}"
+TOP = "SELECT word, count(*) AS n FROM {} GROUP BY word ORDER BY n DESC, word DESC LIMIT 10"
+P99 = "SELECT key, approx_quantile(ms, 0.99) AS p99 FROM {} GROUP BY key"
+EVENT = {"ad_id": "VARCHAR", "event_type": "VARCHAR", "event_time": "BIGINT"}
 
 ADS = pa.table(
     {"ad_id": [f"ad{n}" for n in range(1000)], "campaign_id": [n // 10 for n in range(1000)]}

@@ -1,34 +1,38 @@
-"""Bytewax, whose steps take batches of a thousand lines."""
+"""Bytewax, whose steps take batches: of a thousand lines, or of all lines of a file."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import bytewax.operators as op
-import msgspec
 from bytewax.connectors.files import DirSource
 from bytewax.dataflow import Dataflow
+from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from bytewax.testing import TestingSink, run_main
 
-from benchmarks.peers import TEN_SECONDS, finished, measured
-from benchmarks.peers.data import ADS, WORD
+from benchmarks.peers.answers import finished
+from benchmarks.peers.functions import Pair, Views, Words, by_window, event, is_view, is_wanted
 
 BATCH = 1000
 
 
-class Event(msgspec.Struct):
-    """The fields that are needed."""
+class Batches(StatelessSourcePartition[str], DynamicSource[str]):
+    """The lines of files, in order: those of a file at once."""
 
-    ad_id: str
-    event_type: str
-    event_time: int
+    def __init__(self, files: list[Path]) -> None:
+        self._files = iter(files)
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> Batches:
+        return self
+
+    def next_batch(self) -> list[str]:
+        return next(self._files).read_text().splitlines()  # its StopIteration is the end
 
 
-def done(files: list[Path], step: Any) -> list[Any]:
-    """Return what a step makes of all batches of lines."""
+def done(files: list[Path], step: Callable[[list[str]], Iterable[Any]]) -> list[Any]:
+    """Return what a step makes of all batches of a thousand lines, in any order."""
     flow, found = Dataflow("benchmark"), list[Any]()
     pattern = files[0].name if len(files) == 1 else "*.txt"
     lines = op.input("lines", flow, DirSource(files[0].parent, pattern, BATCH))
@@ -37,29 +41,29 @@ def done(files: list[Path], step: Any) -> list[Any]:
     return found
 
 
-def grep(files: list[Path]) -> int:
-    wanted = f" {WORD} "
-    return sum(done(files, lambda lines: [sum(wanted in line for line in lines)]))
+def grep(files: list[Path]) -> Any:
+    return sum(done(files, lambda lines: [sum(map(is_wanted, lines))]))
 
 
-def campaigns(files: list[Path]) -> list[Any]:
-    decode = msgspec.json.Decoder(Event).decode
-    of = dict(zip(*(column.to_pylist() for column in ADS.columns), strict=True))
+def word_count(files: list[Path]) -> Any:
+    def slid(words: Words | None, lines: list[str]) -> tuple[Words, Any]:
+        words = words or Words()
+        return words, words.slide(lines)
 
-    def step(lines: list[str]) -> Iterable[Any]:
-        counts, last = Counter[tuple[int, int]](), 0
-        for event in map(decode, lines):
-            if event.event_type == "view" and event.ad_id in of:
-                last = event.event_time
-                counts[last // TEN_SECONDS * TEN_SECONDS, of[event.ad_id]] += 1
-        return [(counts, last)]
-
-    total, last = Counter[tuple[int, int]](), 0
-    for counts, newest in done(files, step):
-        total.update(counts)
-        last = max(last, newest)
-    return finished(total, last)
+    flow, found = Dataflow("benchmark"), list[Any]()
+    lines = op.input("lines", flow, Batches(files))
+    batches = op.flat_map_batch("batch", lines, lambda lines: [("all", lines)])
+    op.output("found", op.stateful_map("window", batches, slid), TestingSink(found))
+    run_main(flow)
+    return found[-1][1]
 
 
-if __name__ == "__main__":
-    measured({"grep": grep, "campaigns": campaigns})
+def campaigns(files: list[Path]) -> Any:
+    def step(lines: list[str]) -> Iterable[Pair]:
+        views = Views()
+        views.add(map(by_window, filter(is_view, map(event, lines))))
+        return [(key, (count, views.last)) for key, count in views.counts.items()]
+
+    views = Views()
+    views.add(done(files, step))
+    return lambda: finished(views.counts, views.last)

@@ -1,55 +1,41 @@
-"""A loop over micro-batches, by hand."""
+"""Polars with one thread, which asks once of all files: without windows of batches, and so less."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from benchmarks.peers import TEN_SECONDS, finished, measured
-from benchmarks.peers.data import ADS, WORD
-
-WINDOW = 30
-SCHEMA = {"ad_id": pl.String, "event_type": pl.String, "event_time": pl.Int64}
+from benchmarks.peers.answers import finished
+from benchmarks.peers.data import WINDOW
+from benchmarks.peers.on_polars_loop import SCHEMA, counted, is_wanted, top, views, words
 
 
-def lines_of(file: Path) -> pl.DataFrame:
-    return pl.read_csv(
-        file, has_header=False, new_columns=["line"], separator="\x01", quote_char=None
+def lines_of(files: list[Path]) -> pl.LazyFrame:
+    return pl.scan_csv(
+        files, has_header=False, new_columns=["line"], separator="\x01", quote_char=None
     )
 
 
-def grep(files: list[Path]) -> int:
-    wanted = pl.col("line").str.contains(f" {WORD} ", literal=True)
-    return sum(lines_of(file).filter(wanted).height for file in files)
+def grep(files: list[Path]) -> Any:
+    return lines_of(files).filter(is_wanted).select(pl.len()).collect(engine="streaming").item()
 
 
-def word_count(files: list[Path]) -> list[Any]:
-    """Counts of each batch, a window of those, its top ten."""
-    window: deque[pl.DataFrame] = deque(maxlen=WINDOW)
-    for file in files:
-        words = lines_of(file).select(pl.col("line").str.split(" ").explode().alias("word"))
-        window.append(words.group_by("word").agg(pl.len().alias("n")))
-        merged = pl.concat(list(window)).group_by("word").agg(pl.col("n").sum())
-        top = merged.sort(["n", "word"], descending=[True, False]).head(10)
-    return top.rows()
+def word_count(files: list[Path]) -> Any:
+    """Count all words once; the last window's top ten are only for comparison."""
+
+    def found(of: list[Path]) -> Any:
+        return top(lines_of(of).select(words).group_by("word").agg(pl.len().alias("n"))).collect(
+            engine="streaming"
+        )
+
+    found(files)
+    return lambda: found(files[-WINDOW:]).rows()
 
 
-def campaigns(files: list[Path]) -> list[Any]:
-    ads, counts, last = pl.from_arrow(ADS), Counter[tuple[int, int]](), 0
-    assert isinstance(ads, pl.DataFrame)
-    start = pl.col("event_time") // TEN_SECONDS * TEN_SECONDS
-    for file in files:
-        events = pl.read_ndjson(file, schema=SCHEMA)
-        views = events.filter(pl.col("event_type") == "view").join(ads, on="ad_id")
-        found = views.group_by(start.alias("start"), "campaign_id").len()
-        for begin, campaign, n in found.rows():
-            counts[begin, campaign] += n
-        last = max(last, views["event_time"].max())  # type: ignore[type-var, assignment]
-    return finished(counts, last)
-
-
-if __name__ == "__main__":
-    measured({"grep": grep, "word_count": word_count, "campaigns": campaigns})
+def campaigns(files: list[Path]) -> Any:
+    found = counted(views(pl.scan_ndjson(files, schema=SCHEMA))).collect(engine="streaming")
+    counts = {(start, campaign): n for start, campaign, n, _ in found.rows()}
+    last = found["last"].max()
+    return lambda: finished(counts, last)  # type: ignore[arg-type]

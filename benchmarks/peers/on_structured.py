@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
-from benchmarks.peers import finished, measured
+from benchmarks.peers.answers import TEN_SECONDS, finished
 from benchmarks.peers.data import ADS, WORD
 
 SCHEMA = "ad_id STRING, event_type STRING, event_time BIGINT"
@@ -47,25 +47,21 @@ def result(stream: DataFrame) -> list[Any]:
         return session().table("found").collect()
 
 
-def grep(files: list[Path]) -> int:
+def grep(files: list[Path]) -> Any:
     wanted = lines_of(files).filter(sf.col("value").contains(f" {WORD} "))
     [row] = result(wanted.groupBy().count())
     return int(row[0])
 
 
-def campaigns(files: list[Path]) -> list[Any]:
+def campaigns(files: list[Path]) -> Any:
     ads = session().createDataFrame(list(map(tuple, zip(*ADS.to_pydict().values(), strict=True))))
     events = lines_of(files).select(sf.from_json("value", SCHEMA).alias("e")).select("e.*")
     views = events.filter("event_type = 'view'").join(ads.toDF("ad_id", "campaign_id"), "ad_id")
-    start = sf.floor(sf.col("event_time") / 10_000) * 10_000
+    start = sf.floor(sf.col("event_time") / TEN_SECONDS) * TEN_SECONDS
     found = result(
         views.groupBy(start.alias("start"), "campaign_id").agg(
             sf.count("*").alias("n"), sf.max("event_time").alias("last")
         )
     )
-    last = max(row["last"] for row in found)
-    return finished({(r["start"], r["campaign_id"]): r["n"] for r in found}, last)
-
-
-if __name__ == "__main__":
-    measured({"grep": grep, "campaigns": campaigns})
+    counts = {(row["start"], row["campaign_id"]): row["n"] for row in found}
+    return lambda: finished(counts, max(row["last"] for row in found))

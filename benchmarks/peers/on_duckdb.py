@@ -1,0 +1,61 @@
+"""DuckDB with one thread, which asks once of all files: without windows of batches, and so less."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from benchmarks.peers.answers import TEN_SECONDS, summary
+from benchmarks.peers.data import ADS, EVENT, GREP, P99, P99_WINDOW, SPLIT, TOP, WINDOW
+
+LINE = "delim='\x01', quote='', escape='', header=false, columns={'line': 'VARCHAR'}"
+COUNTS = f"""
+    SELECT event_time // {TEN_SECONDS} * {TEN_SECONDS} AS start, campaign_id, count(*) AS n
+    FROM {{}} JOIN ads USING (ad_id) WHERE event_type = 'view' GROUP BY ALL"""
+
+
+def asked(sql: str, **tables: Any) -> list[Any]:
+    with duckdb.connect(config={"threads": 1}) as connection:
+        for name, table in tables.items():
+            connection.register(name, table)
+        return connection.sql(sql).fetchall()
+
+
+def names(files: list[Path]) -> list[str]:
+    return [str(file) for file in files]
+
+
+def text(files: list[Path]) -> str:
+    return f"read_csv({names(files)}, {LINE})"
+
+
+def grep(files: list[Path]) -> Any:
+    return asked(f"SELECT count(*) FROM {text(files)} WHERE {GREP}")[0][0]
+
+
+def word_count(files: list[Path]) -> Any:
+    """Count all words once; the last window's top ten are only for comparison."""
+
+    def top(of: list[Path]) -> list[Any]:
+        return asked(TOP.format(f"({SPLIT.format(text(of))})"))
+
+    top(files)
+    return lambda: top(files[-WINDOW:])
+
+
+def campaigns(files: list[Path]) -> Any:
+    """Count all windows; those that no later event has finished are left out for comparison."""
+    source = f"read_json({names(files)}, format='newline_delimited', columns={EVENT})"
+    found = asked(COUNTS.format(source), ads=ADS)
+    last = max(start for start, _, _ in found)
+    return lambda: sorted(row for row in found if row[0] < last)
+
+
+def quantiles(files: list[Path]) -> Any:
+    """Ask of every window anew."""
+    for end in range(1, len(files) + 1):
+        window = files[max(0, end - P99_WINDOW) : end]
+        found = asked(P99.format(f"read_parquet({names(window)})"))
+    return lambda: summary(found)
