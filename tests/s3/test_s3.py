@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from tests.helpers import eventually
 from tests.recovery.test_processes import context, counted, kill
 from tests.sinks.places import records
 
-SERVER = os.environ.get("S3_SERVER") or shutil.which("moto_server")
+SERVER = os.environ.get("S3_SERVER")
 
 pytestmark = [
     pytest.mark.process,
