@@ -6,7 +6,7 @@ needs, and how to compute it. `compute` runs in workers only; everything else an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, product
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -15,33 +15,11 @@ import pyarrow as pa
 
 from livebatch.block import BlockRef, Encoded, Tables
 from livebatch.closures import Function, load
+from livebatch.rdd.data import Data, Rows, nothing_left, together
 from livebatch.rdd.partitioner import Partitioner
 
 if TYPE_CHECKING:
     from livebatch.rdd.dataset import RDD
-
-Rows: TypeAlias = Iterator[Any]
-Data: TypeAlias = Rows | Tables
-
-
-def nothing_left(rows: Rows) -> Rows:
-    """Give no rows, at the end of others; notice if a user's function raised StopIteration, by
-    which ``map`` and ``filter`` take it that their input has ended.
-
-    Raises:
-        RuntimeError: it did.
-    """
-    for _ in rows:
-        raise RuntimeError("a function raised StopIteration, which would end the batch early")
-    yield from ()
-
-
-def together(parts: Sequence[Data]) -> Data:
-    """Return rows one after the other; those that lie in tables stay there."""
-    tables = [part.tables for part in parts if isinstance(part, Tables)]
-    if len(tables) == len(parts):
-        return Tables(chain.from_iterable(tables))
-    return chain.from_iterable(parts)
 
 
 class Operation(msgspec.Struct, frozen=True, tag_field="op", tag=str.lower):
@@ -340,7 +318,8 @@ class Tabled(Operation, frozen=True):
 
     def compute(self, split: int, inputs: list[Data]) -> Tables:
         parts = [together(inputs)] if self.gathers else inputs
-        return Tables([load(self.function)(*parts)])
+        made = load(self.function)(*parts)
+        return made if isinstance(made, Tables) else Tables([made])
 
 
 class Exchanged(Shuffled, frozen=True):
