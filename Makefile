@@ -30,8 +30,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-test: lint ## lint, then the unit, process and browser tests
+test: lint ## lint, then the unit, process, chaos and browser tests
+	S3_SERVER=$$(scripts/ensure_s3.sh '$(PYTHON)') && export S3_SERVER && \
 	$(PYTEST) -n 2 -m "not browser and not chaos"
+	$(BIN)/pytest -m chaos tests/chaos
 	$(WITH_BROWSER) $(BIN)/pytest -m browser
 
 fast: install ## the unit tests alone

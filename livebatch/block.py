@@ -11,16 +11,16 @@ from __future__ import annotations
 import pickle
 import struct
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, chain, repeat
-from operator import itemgetter
+from itertools import accumulate, chain
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import msgspec
 import pyarrow as pa
 
-from livebatch.scratch import Rows, Scratch, dumps, gathered
+from livebatch.rowtables import as_table, each_row, pairs_table, table_parts, to_table
+from livebatch.scratch import Rows, Scratch, dumps, gathered, is_short
 
 
 class _NoPandas:
@@ -50,14 +50,8 @@ Format: TypeAlias = Literal["arrow", "pickle", "layer"]
 INLINE_LIMIT = 64 * 1024
 """Blocks up to this many bytes travel inside the message."""
 
-PART = 64 * 1024
-"""So many rows of a table become Python objects at once."""
-
 _SIZE = struct.Struct("<Q")
 """Before each pickle stands how many bytes it has."""
-
-_SCALARS = {str, bytes, int, float, bool}
-_ROWS = b"livebatch.rows"
 
 
 class BlockRef(msgspec.Struct, frozen=True, array_like=True):
@@ -171,6 +165,10 @@ def _pickled(rows: Sequence[Any]) -> Encoded:
 
 def encode_rows(rows: Iterable[Any]) -> Encoded:
     """Encode rows as `encode` does; as pickles where memory holds only some of them at a time."""
+    if isinstance(rows, ItemsView) and rows and not is_short():
+        table = pairs_table(rows)
+        if table is not None:
+            return encode_table(table)
     pickled = Pickled(1)
     rest = gathered(rows, lambda some: pickled.add([some]))
     if not pickled.rows:
@@ -197,10 +195,19 @@ class Tables(Iterable[Any]):
         self.tables = tuple(tables)
 
     def __iter__(self) -> Iterator[Any]:
-        return chain.from_iterable(chain.from_iterable(map(table_parts, self.tables)))
+        return chain.from_iterable(map(each_row, self.tables))
 
     def __len__(self) -> int:
         return sum(table.num_rows for table in self.tables)
+
+    def __reduce__(self) -> tuple[Any, ...]:  # what is pickled of slices is all that they are of
+        encoded = encode_tables(Tables(self.tables))
+        return _decoded, (b"".join(encoded.chunks), encoded.format)
+
+
+def _decoded(data: bytes, format: Format) -> Any:
+    view = memoryview(data)
+    return Tables([_open(view)]) if format == "arrow" else [*chain(*decode(view, format))]
 
 
 def encode_tables(rows: Tables) -> Encoded:
@@ -293,103 +300,6 @@ def read_table(ref: BlockRef, store: BlockStore) -> pa.Table:
     if ref.format == "arrow":
         return _open(store.get(ref)[ref.span()])
     return as_table(read_rows(ref, store))
-
-
-def as_table(rows: Sequence[Any]) -> pa.Table:
-    """Return rows as a table for looking at: what has no Arrow form is shown by its ``repr``."""
-    if not rows:
-        return pa.table({"value": pa.array([], pa.null())})
-    table = to_table(rows)
-    if table is None:
-        names, columns = _columns(rows)
-        table = pa.table([_lenient(column) for column in columns], names=names)
-    return table.replace_schema_metadata(None)
-
-
-def _columns(rows: Sequence[Any]) -> tuple[list[str], list[list[Any]]]:
-    # An empty tuple or dict has no columns, but is a row.
-    if all(isinstance(row, tuple) and row for row in rows) and len(set(map(len, rows))) == 1:
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        names = getattr(rows[0], "_fields", None) or [f"_{i + 1}" for i in range(len(columns))]
-        return list(names), columns
-    if all(isinstance(row, dict) for row in rows) and any(rows):
-        keys = dict.fromkeys(key for row in rows for key in row)
-        names = [str(key).encode("utf-8", "replace").decode() for key in keys]
-        return names, [[row.get(key) for row in rows] for key in keys]
-    return ["value"], [list(rows)]
-
-
-def _lenient(column: list[Any]) -> pa.Array:
-    try:
-        return pa.array(column)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return pa.array([None if value is None else _shown(value) for value in column])
-
-
-def _shown(value: Any) -> str:
-    try:
-        return repr(value).encode("utf-8", "replace").decode()
-    except Exception as error:
-        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
-
-
-def to_table(rows: Sequence[Any]) -> pa.Table | None:
-    """Return rows as an Arrow table that `table_rows` turns back, or None if they have none."""
-    kinds = set(map(type, rows))
-    if not rows or len(kinds) != 1:
-        return _scalars(rows, kinds) if rows and kinds <= _SCALARS | {type(None)} else None
-    kind = kinds.pop()
-    if kind is tuple:
-        if len(set(map(len, rows))) != 1 or not rows[0]:
-            return None
-        columns = [list(map(itemgetter(i), rows)) for i in range(len(rows[0]))]
-        return _table([f"_{i + 1}" for i in range(len(columns))], columns, b"tuple")
-    if kind is dict:
-        names = list(rows[0])
-        if not names or any(list(row) != names for row in rows):
-            return None
-        if {type(name) for row in rows for name in row} != {str}:
-            return None
-        return _table(names, [list(map(itemgetter(name), rows)) for name in names], b"dict")
-    return _scalars(rows, {kind})
-
-
-def _scalars(rows: Sequence[Any], kinds: set[type]) -> pa.Table | None:
-    return _table(["value"], [rows], b"scalar") if kinds <= _SCALARS | {type(None)} else None
-
-
-def _table(names: list[str], columns: Sequence[Sequence[Any]], shape: bytes) -> pa.Table | None:
-    arrays = []
-    for column in columns:
-        kinds = set(map(type, column)) - {type(None)}
-        if len(kinds) > 1 or not kinds <= _SCALARS:
-            return None
-        try:
-            arrays.append(pa.array(column))
-        except (pa.ArrowException, UnicodeError, OverflowError):
-            return None
-    try:
-        return pa.table(arrays, names=names).replace_schema_metadata({_ROWS: shape})
-    except UnicodeError:
-        return None
-
-
-def table_parts(table: pa.Table) -> Iterator[list[Any]]:
-    """Yield the rows of a table, some at a time; see `table_rows`."""
-    for start in range(0, table.num_rows, PART):
-        yield table_rows(table.slice(start, PART))
-
-
-def table_rows(table: pa.Table) -> list[Any]:
-    """Return the rows of a table: a dict each, unless it was made from tuples or scalars."""
-    shape = (table.schema.metadata or {}).get(_ROWS, b"dict")
-    columns = [column.to_pylist() for column in table.columns]
-    if shape == b"scalar":
-        return columns[0] if columns else []
-    rows: Iterator[tuple[Any, ...]] = zip(*columns, strict=True)
-    if shape == b"tuple":
-        return list(rows)
-    return list(map(dict, map(zip, repeat(table.column_names), rows)))
 
 
 def _open(data: memoryview) -> pa.Table:

@@ -21,6 +21,7 @@ from livebatch.engine.child import Child
 from livebatch.engine.runtime import (
     ConnectionFile,
     checked_name,
+    clean_stale,
     find_engine,
     is_alive,
     owner_of,
@@ -132,6 +133,7 @@ def start_process(
         EngineLost: it could not be started; the message says why.
         LivebatchError: it refuses.
     """
+    clean_stale()  # or the engine would, and remove the log of a dead one of its name, now its own
     ours, theirs = os.pipe()
     log = runtime_dir() / f"{settings.name}.log"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -9,11 +9,11 @@ from typing import Any, NoReturn, TypeAlias
 import msgspec
 import pyarrow as pa
 
-from livebatch.block import table_rows
 from livebatch.clock import SystemClock
 from livebatch.closures import Builtin, Code, load
 from livebatch.errors import SourceError
 from livebatch.interval import Duration, Millis, to_millis
+from livebatch.rowtables import table_rows
 from livebatch.sources import PullSource, PushSource
 
 PATIENCE_S = 20.0

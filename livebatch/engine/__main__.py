@@ -29,16 +29,19 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
 
+    said: list[str] = []
+
     def say(text: str) -> None:
+        said.append(text)
         os.write(ready, text.encode())
         os.close(ready)
 
     try:
-        server = Server(settings, start_driver, frees_code=True)
+        Server(settings, start_driver, frees_code=True).run(lambda: say("ready"))
     except Exception as error:
-        say(f"{type(error).__name__}: {error}")
+        if not said:
+            say(f"{type(error).__name__}: {error}")
         raise
-    server.run(lambda: say("ready"))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain, islice
 
-from livebatch.block import PART, Tables
-from livebatch.rdd.operation import Data
+from livebatch.block import Tables
+from livebatch.rdd.data import Data, Flow
+from livebatch.rowtables import PART
 from livebatch.tasks import Step
 
 
@@ -32,10 +33,13 @@ def cut(rows: Data, count: int) -> Iterator[Data]:
     >>> [sum(1 for row in piece) for piece in cut(iter(range(10_000)), 4)]
     [4096, 4096, 1808]
     """
-    if isinstance(rows, Tables):
+    pieces: Iterator[Data]
+    if isinstance(rows, Flow):
+        pieces = (Tables([table]) for table in rows.make())
+    elif isinstance(rows, Tables):
         size = -(-len(rows) // count)
         starts = ((table, n) for table in rows.tables for n in range(0, table.num_rows, size or 1))
-        pieces: Iterator[Data] = (Tables([table.slice(n, size)]) for table, n in starts)
+        pieces = (Tables([table.slice(n, size)]) for table, n in starts)
     else:
         some = partial(islice, rows, max(PART // count**2, 1))
         pieces = map(iter, iter(lambda: list(some()), []))

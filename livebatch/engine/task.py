@@ -31,11 +31,12 @@ from livebatch.errors import BlockLost
 from livebatch.events import BadRecords
 from livebatch.failure import Failure, describe
 from livebatch.leftout import SAMPLES, LeftOut, leaving_out
+from livebatch.rdd.data import Data, Rows
 from livebatch.rdd.layers import Layer
+from livebatch.rdd.lines import Lines
 from livebatch.rdd.operation import (
     AnyOperation,
     Coalesced,
-    Data,
     Exchanged,
     Filtered,
     FlatMapped,
@@ -43,7 +44,6 @@ from livebatch.rdd.operation import (
     Mapped,
     PartitionsMapped,
     Read,
-    Rows,
     Shuffled,
     Tabled,
     Unioned,
@@ -53,7 +53,7 @@ from livebatch.taskcontext import running
 from livebatch.tasks import Answer, Divide, Done, Failed, Step, Task
 
 _BY_RECORD = {"on_value", "each_on_value", "with_key", "framed"}
-_TAKE_TABLES = {"collect_table"}
+_TAKE_TABLES = {"collect_table", "collect_rows"}
 
 
 def run_task(task: Task, store: BlockStore) -> Done | Failed:
@@ -187,6 +187,8 @@ def _rows(
 
 def _counted(found: Any) -> tuple[Iterable[Any], Callable[[], int]]:
     """Return rows, and what tells, once, how many of them were taken; no step of it is Python."""
+    if isinstance(found, Lines):
+        return found, found.taken
     if isinstance(found, Sized):
         rows = Tables([found]) if isinstance(found, pa.Table) else iter(found)  # type: ignore[call-overload]
         return rows, partial(len, found)

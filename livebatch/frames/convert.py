@@ -12,7 +12,7 @@ from livebatch.closures import builtin, ship
 from livebatch.columns import from_rows
 from livebatch.errors import DefinitionError
 from livebatch.frames import run
-from livebatch.frames.drift import POLICIES, SKIP
+from livebatch.frames.drift import SKIP, check_policy
 from livebatch.frames.frame import Frame, check_names, known, method
 from livebatch.frames.framed import framed
 from livebatch.frames.readers import READERS
@@ -62,8 +62,7 @@ def to_frame(
         return self
     if format not in READERS:
         raise DefinitionError(f"format is one of {', '.join(READERS)}, not {format!r}")
-    if on_drift not in POLICIES:
-        raise DefinitionError(f"on_drift is one of {', '.join(POLICIES)}, not {on_drift!r}")
+    check_policy(on_drift)
     columns = check_names(_columns(self, schema, format))
     said = "" if schema is None else ", ".join(f"{name} {kind}" for name, kind in columns)
     label = f"to_frame({said})"

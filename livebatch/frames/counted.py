@@ -17,7 +17,7 @@ from livebatch.block import Tables
 from livebatch.frames.kernel import kernel
 from livebatch.frames.plan import Plan
 from livebatch.frames.run import GONE, THIS
-from livebatch.rdd.operation import Data, together
+from livebatch.rdd.data import Data, together
 
 HASH = "hash"
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from livebatch.block import to_table
 from livebatch.columns import VALUE, from_rows
+from livebatch.errors import DefinitionError
 from livebatch.failure import Failure, describe
 from livebatch.frames import jsonlines
 from livebatch.frames.readers import READERS
 from livebatch.leftout import SAMPLES, LeftOut
+from livebatch.rdd.data import Flow
+from livebatch.rowtables import to_table
 from livebatch.schema import Columns
 from livebatch.scratch import lacks_memory
 
@@ -24,11 +24,21 @@ POLICIES = (SKIP, FAIL)
 SOME = 100
 """So many rows, about, are looked at for fields that no column is of."""
 
-Part: TypeAlias = pa.Table | list[Any]
+Part: TypeAlias = pa.Table | Flow | list[Any]
 """Rows, in a table or not yet."""
 
 _log = logging.getLogger("livebatch.frames")
 _noted: set[tuple[Columns, str]] = set()
+
+
+def check_policy(name: str) -> None:
+    """Make sure that there is a policy of this name.
+
+    Raises:
+        DefinitionError: there is none.
+    """
+    if name not in POLICIES:
+        raise DefinitionError(f"on_drift is one of {', '.join(POLICIES)}, not {name!r}")
 
 
 def read(format: str, part: Part, columns: Columns) -> pa.Table:
@@ -40,23 +50,28 @@ def read(format: str, part: Part, columns: Columns) -> pa.Table:
     return READERS[format](as_table(part), columns)
 
 
-def as_table(part: Part) -> pa.Table:
-    if isinstance(part, pa.Table):
-        return part
-    found = to_table(part)  # quickly, if the rows are all alike
-    return from_rows(part) if found is None else found.replace_schema_metadata(None)
+def as_table(part: Part) -> pa.Table | Flow:
+    return _table(part) if isinstance(part, list) else part
 
 
-def note_new_fields(format: str, part: Part, columns: Columns) -> None:
+def _table(rows: list[Any]) -> pa.Table:
+    found = to_table(rows)  # quickly, if the rows are all alike
+    return from_rows(rows) if found is None else found.replace_schema_metadata(None)
+
+
+def note_new_fields(format: str, part: pa.Table | list[Any], columns: Columns) -> None:
     """Log, once in this process, which fields some of the rows have that no column is of."""
     if format == "csv":
         return
     step = max(1, len(part) // SOME)
     some = (
-        part[::step] if isinstance(part, list) else part.take(pa.array(range(0, len(part), step)))
+        _table(part[::step])
+        if isinstance(part, list)
+        else part.take(pa.array(range(0, len(part), step)))
     )
-    some = as_table(some)
-    names = jsonlines.fields(some) if format == "json" else some.column_names
+    names = some.column_names
+    if format == "json":
+        names = jsonlines.fields(some.column(0).to_pylist())
     known = {name for name, _ in columns}
     new = [name for name in names if name not in known and (columns, name) not in _noted]
     if new and known & set(names):
@@ -66,26 +81,16 @@ def note_new_fields(format: str, part: Part, columns: Columns) -> None:
 
 def fitting(format: str, part: Part, columns: Columns, note: LeftOut) -> list[pa.Table]:
     """Return the rows that fit; ``note`` gets those that do not."""
-    whole = _read_if_fits(format, part, columns)
-    if whole is not None:
-        return [whole]
-    fit, misfits = (
-        _json_apart(part, columns) if format == "json" else _halved(format, part, columns)
-    )
-    failures = (_failure(format, misfit, columns) for misfit in misfits[:SAMPLES])
-    note.add(len(misfits), len(part), list(failures))
+    misfits: list[Part]
+    if format == "json":
+        rows, lines = jsonlines.apart(as_table(part), columns)
+        fit, misfits = [rows], [[line] for line in lines]
+    else:
+        fit, misfits = _halved(format, part, columns)
+    if misfits:
+        failures = (_failure(format, misfit, columns) for misfit in misfits[:SAMPLES])
+        note.add(len(misfits), len(misfits) + sum(map(len, fit)), list(failures))
     return fit
-
-
-def _json_apart(part: Part, columns: Columns) -> tuple[list[pa.Table], list[Part]]:
-    """Return what of lines fits, and the lines that do not, each by itself."""
-    lines = as_table(part)
-    valid = jsonlines.are_json(lines)
-    whole = lines.filter(valid)
-    rows = jsonlines.parsed(whole, columns)
-    misfits = jsonlines.misfits(whole, rows, columns)
-    bad = pa.concat_tables([lines.filter(pc.invert(valid)), whole.filter(misfits)])
-    return [rows.filter(pc.invert(misfits))], list(_one_by_one(bad))
 
 
 def _halved(format: str, part: Part, columns: Columns) -> tuple[list[pa.Table], list[Part]]:
@@ -93,7 +98,7 @@ def _halved(format: str, part: Part, columns: Columns) -> tuple[list[pa.Table], 
     halved, so that few among many are found soon."""
     fit: list[pa.Table] = []
     misfits: list[Part] = []
-    stack = [part]
+    stack: list[Any] = [part]
     while stack:
         some = stack.pop()
         middle = len(some) // 2
@@ -115,10 +120,6 @@ def _read_if_fits(format: str, part: Part, columns: Columns) -> pa.Table | None:
         if lacks_memory(error):
             raise
         return None
-
-
-def _one_by_one(table: pa.Table) -> Iterator[pa.Table]:
-    return (table.slice(i, 1) for i in range(len(table)))
 
 
 def _failure(format: str, misfit: Part, columns: Columns) -> Failure:

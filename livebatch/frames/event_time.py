@@ -65,6 +65,10 @@ class Judged(Frame):
 
     reaches_back = False
 
+    def __init__(self, *params: Any) -> None:
+        super().__init__(*params)
+        self.parents[0].persisted = True  # the marks are of them, too
+
     def compute(self, time: Millis) -> RDD[Any] | None:
         rows, marks = self.parents
         found = rows.rdd_at(time)
@@ -88,6 +92,7 @@ class OpenWindows(DStream[Any]):
     ) -> None:
         super().__init__(parents, slide, label, merge)
         self.label, self.merge = label, merge
+        parents[0].persisted = True  # they are finished, too
 
     def compute(self, time: Millis) -> RDD[Any] | None:
         parts = states_and_marks(self, time)

@@ -3,67 +3,71 @@
 from __future__ import annotations
 
 import json
-from functools import reduce
+from collections.abc import Iterable
+from contextlib import suppress
 
+import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from livebatch.columns import VALUE
 from livebatch.duck import quoted
 from livebatch.frames.kernel import kernel
 from livebatch.frames.run import THIS
+from livebatch.rdd.data import Flow
 from livebatch.schema import Columns, arrow_schema
 
 
-def parsed(lines: pa.Table, columns: Columns) -> pa.Table:
-    """Lines as rows, with NULL for what is not there or does not have its column's type.
+def apart(lines: pa.Table | Flow, columns: Columns) -> tuple[pa.Table, list[str]]:
+    """The lines that fit, as rows with NULL for what is not there; and those that do not.
 
-    Raises:
-        duckdb.Error: a line is no JSON.
+    >>> rows, misfits = apart(pa.table({"value": ['{"n": 1}', '{"n": "x"}']}), (("n", "BIGINT"),))
+    >>> rows.to_pylist(), misfits
+    ([{'n': 1}], ['{"n": "x"}'])
     """
-    fields = ", ".join(f"x[{_text(name)}] AS {quoted(name)}" for name, _ in columns)
-    rows = _run(f"SELECT {fields}", lines, columns)
-    return rows.cast(arrow_schema(columns))
+    found = kernel().run(_query(lines.schema.names[0], columns), {THIS: lines})
+    bad = found.columns[-1]
+    rows = found.remove_column(len(columns))
+    misfits: list[str] = []
+    if bad.null_count < len(bad):
+        misfits, rows = bad.drop_null().to_pylist(), rows.filter(bad.is_null())
+    return rows.cast(arrow_schema(columns)), misfits
 
 
-def misfits(lines: pa.Table, rows: pa.Table, columns: Columns) -> pa.Array:
-    """Which lines do not fit, given what they were parsed to; each is true or false.
+def fields(lines: Iterable[str | None]) -> list[str]:
+    """The names of the fields of lines.
 
-    Only where something is NULL, lines are looked at again.
+    >>> fields(['{"n": 1}', "no JSON", "[2]"])
+    ['n']
     """
-    nulls = [column.combine_chunks().is_null() for column in rows.columns if column.null_count]
-    if not nulls:
-        return pa.repeat(False, len(rows))
-    suspect = reduce(pc.or_, nulls)
-    # A value that is there and yet is NULL did not have the type.
-    misfit = " OR ".join(
+    names: set[str] = set()
+    for line in lines:
+        with suppress(msgspec.DecodeError):
+            found = msgspec.json.decode(line or "null")
+            names.update(found if isinstance(found, dict) else ())
+    return sorted(names)
+
+
+def _query(line: str, columns: Columns) -> str:
+    """Return the query that gives the columns and, last, the lines that do not fit.
+
+    Only where something is NULL, lines are looked at again: they may be no JSON, or have a value
+    of another type.
+    """
+    names = [name for name, _ in columns]
+    parsed = ", ".join(f"x[{_text(name)}] AS {quoted(name)}" for name in names)
+    nulls = " OR ".join(f"x[{_text(name)}] IS NULL" for name in names)
+    other = " OR ".join(
         f"(x[{_text(name)}] IS NULL AND json_type(json, {_text(_path(name))}) <> 'NULL')"
-        for name, _ in columns
+        for name in names
     )
-    sql = f"SELECT coalesce({misfit}, json_type(json) <> 'OBJECT', false) AS bad"
-    bad = _run(sql, lines.filter(suspect), columns)
-    return pc.replace_with_mask(suspect, suspect, bad.column("bad").combine_chunks())
-
-
-def are_json(lines: pa.Table) -> pa.ChunkedArray:
-    """Which lines are JSON at all; each is true or false."""
-    sql = f"SELECT coalesce(json_valid({quoted(lines.column_names[0])}), true) AS ok FROM {THIS}"
-    return kernel().run(sql, {THIS: lines}).column("ok")
-
-
-def fields(lines: pa.Table) -> list[str]:
-    """The names of the fields of lines."""
-    some = lines.filter(are_json(lines))
-    keys = f"SELECT unnest(json_keys({quoted(lines.column_names[0])})) AS key FROM {THIS}"
-    found = kernel().run(f"SELECT DISTINCT key FROM ({keys}) ORDER BY key", {THIS: some})
-    names: list[str] = found.column("key").to_pylist()
-    return names
-
-
-def _run(select: str, lines: pa.Table, columns: Columns) -> pa.Table:
+    misfit = (
+        f"CASE WHEN {nulls} THEN CASE WHEN json IS NULL THEN NULL WHEN NOT json_valid(json) "
+        f"OR json_type(json) <> 'OBJECT' OR {other} THEN json END END"
+    )
     structure = _text(json.dumps(dict(columns)))
-    named = f"(SELECT {quoted(lines.column_names[0])} AS json FROM {THIS})"
-    sql = f"{select} FROM (SELECT json_transform(json, {structure}) AS x, json FROM {named})"
-    return kernel().run(sql, {THIS: lines})
+    lines = f"SELECT {quoted(line)} AS json FROM {THIS}"
+    objects = f"SELECT TRY(json_transform(json, {structure})) AS x, json FROM ({lines})"
+    return f"SELECT {parsed}, {misfit} AS {quoted(' '.join([*names, VALUE]))} FROM ({objects})"
 
 
 def _text(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from livebatch import scratch
 from livebatch.duck import closed, create_function, quoted
+from livebatch.rdd.data import Flow
 
 SHARE = 0.5
 """The part of a process's memory that its DuckDB may take; past it, it goes on in files."""
@@ -39,7 +40,11 @@ class Kernel:
 
     def run(self, sql: str, tables: Mapping[str, Any]) -> pa.Table:
         """Return the result of a query over tables by their names."""
-        with self._seeing(tables):
+        with ExitStack() as stack:
+            for table in tables.values():
+                if isinstance(table, Flow):
+                    stack.enter_context(table)
+            stack.enter_context(self._seeing(tables))
             return self._connection.sql(sql).to_arrow_table()
 
     def keep_type(self, name: str, sql: str, tables: Mapping[str, Any]) -> None:

@@ -38,9 +38,8 @@ def _listed(table: pa.Table) -> str:
 
 
 def _from_json(table: pa.Table, columns: Columns) -> pa.Table:
-    found = jsonlines.parsed(table, columns)
-    if (misfit := jsonlines.misfits(table, found, columns).index(True).as_py()) >= 0:
-        line = table.column(0)[misfit].as_py()
+    found, misfits = jsonlines.apart(table, columns)
+    for line in misfits:
         raise ValueError(f"not a JSON object with values of the columns' types: {line}")
     return found
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from livebatch.block import Tables
 from livebatch.closures import Function, load
 from livebatch.frames.kernel import kernel
-from livebatch.rdd.operation import Data
+from livebatch.rdd.data import Data, Flow
 from livebatch.schema import Columns, arrow_schema
 
 THIS = "this"
@@ -36,7 +36,8 @@ Statics = Sequence[tuple[str, Function]]
 
 def queried(sql: str, columns: Columns, statics: Statics, rows: Data) -> pa.Table:
     """The result of a query over rows that have these columns."""
-    return kernel().run(sql, {**opened(statics), THIS: table_of(rows, columns)})
+    this = rows if isinstance(rows, Flow) else table_of(rows, columns)
+    return kernel().run(sql, {**opened(statics), THIS: this})
 
 
 def whole(columns: Columns, rows: Data) -> pa.Table:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pyarrow as pa
 
-from livebatch.block import BlockStore, as_table, read_rows, read_table
+from livebatch.block import BlockStore, read_rows, read_table
 from livebatch.errors import BlockLost
 from livebatch.events import Batch, BatchFailed, SourceState
 from livebatch.failure import Failure
@@ -21,6 +21,7 @@ from livebatch.kernel_ext.status import (
     clock,
     source_status,
 )
+from livebatch.rowtables import as_table
 from livebatch.stream import DStream, Input
 from livebatch.widgets import View
 

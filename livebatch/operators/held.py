@@ -74,7 +74,7 @@ class States:
         step = builtin(values_over_time, wanted, list(found.times), len(found.first))
         rdd: RDD[Any] = RDD(Zipped(step), [*found.first, *found.later])
         split = stable_hash(key) % rdd.num_partitions
-        return rdd.run(builtin(run.collect_rows), [split])[0]  # type: ignore[no-any-return]
+        return list(rdd.run(builtin(run.collect_rows), [split])[0])
 
 
 def values_over_time(

@@ -111,12 +111,11 @@ class State:
         self._value, self._changed = _MISSING, False
         self._held = None if self._held is None else Held(None, self._time)
 
-    def _called(self, touched: bool) -> None:
-        """Take note that the function has returned, by which the key is ``touched``, or not."""
-        if not self._changed:
-            self._value = _MISSING  # what was done to it in place does not count
-            if touched and self._held is not None and self._held.value is not None:
-                self._held = Held(self._held.value, self._time)
+    def _left(self, touched: bool) -> None:
+        """Take note that the function has returned without a change, and ``touched`` the key."""
+        self._value = _MISSING  # what was done to it in place does not count
+        if touched and self._held is not None and self._held.value is not None:
+            self._held = Held(self._held.value, self._time)
 
     def _result(self) -> Held | None:
         """Return what is to be kept of the key."""
@@ -169,12 +168,14 @@ def advance(
     """
     batch, emitted = list(values), []
     with explaining_keys():
-        found = look_up(dict.fromkeys(key for key, _ in batch), layers)
-    states = {key: State(found.get(key), time) for key, _ in batch}
+        keys = dict.fromkeys(key for key, _ in batch)
+        found = look_up(keys, layers)
+    states = {key: State(found.get(key), time) for key in keys}
     for key, value in batch:
         state = states[key]
         emitted.append(function(key, value, state))
-        state._called(touched=idle is not None)
+        if not state._changed:
+            state._left(touched=idle is not None)
     for key, held in _idle(idle, time, before, layers):
         if key not in states:
             states[key] = state = State(held, time, timing_out=True)
@@ -198,8 +199,11 @@ def _layer(
     layers: Sequence[Layer],
 ) -> Encoded:  # fmt: skip
     """Return what a batch has made of the states that it touched as a layer."""
-    results = ((key, state._result()) for key, state in states.items())
-    held = {key: new for key, new in results if new is not None and new != found.get(key)}
+    held = {
+        key: new
+        for key, state in states.items()
+        if (new := state._result()) is not None and new != found.get(key)
+    }
     more = sum(state.exists() for state in states.values())
     less = sum(before.value is not None for before in found.values())
     keys = layers[0].keys if layers else 0

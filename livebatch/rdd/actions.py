@@ -9,7 +9,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from livebatch.block import as_table
 from livebatch.closures import builtin, ship, ship_value
 from livebatch.filesystems import absolute
 from livebatch.rdd import functions as run
@@ -18,6 +17,7 @@ from livebatch.rdd.operation import PartitionsMapped
 from livebatch.rdd.sketches import count_of, distinct_rows, distinct_size
 from livebatch.rdd.statcounter import StatCounter, counted_stats
 from livebatch.rdd.textfiles import folder_of_lines, write_lines
+from livebatch.rowtables import as_table
 
 if TYPE_CHECKING:
     import pandas as pd

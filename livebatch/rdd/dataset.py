@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any, TypeVar
 
-from livebatch.block import BlockRef, as_table
+from livebatch.block import BlockRef
 from livebatch.errors import DefinitionError
 from livebatch.rdd.actions import Actions
 from livebatch.rdd.base import JobRunner
 from livebatch.rdd.debug import debug_string
 from livebatch.rdd.operation import Stored
+from livebatch.rowtables import as_table
 from livebatch.storage import StorageLevel
 
 T = TypeVar("T")

@@ -17,9 +17,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from livebatch.block import Tables, as_table
+from livebatch.block import Tables
 from livebatch.rdd.external import Groups, Side, folded, parted
 from livebatch.rdd.partitioner import explaining_keys
+from livebatch.rowtables import as_table
 from livebatch.scratch import Gauge, portions
 
 Rows = Iterable[Any]
@@ -153,8 +154,9 @@ def first_rows(count: int, rows: Rows) -> list[Any]:
     return list(islice(rows, count))
 
 
-def collect_rows(rows: Rows) -> list[Any]:
-    return list(rows)
+def collect_rows(rows: Iterable[Any]) -> Iterable[Any]:
+    """The rows; those that lie in tables travel as such."""
+    return Tables(rows.tables) if isinstance(rows, Tables) else list(rows)
 
 
 def collect_table(rows: Rows) -> pa.Table | None:

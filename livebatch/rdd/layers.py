@@ -65,25 +65,27 @@ class Layer:
         format = self.table.schema.metadata[_EMITTED].decode()
         return chain.from_iterable(decode(self._emitted, format))
 
-    def find(self, keys: Sequence[Any], hashes: Hashes) -> Iterator[tuple[int, Held]]:
-        """Yield what it has of some keys, with their positions among these."""
+    def find(self, keys: Sequence[Any], hashes: Hashes) -> tuple[list[int], Iterator[Held]]:
+        """Return the positions of those keys that it knows, and what it has of them."""
         mine = self._numbers("hash")
         rows = np.searchsorted(mine, hashes)
         rows[rows == len(mine)] = 0
         near = np.flatnonzero(mine[rows] == hashes) if len(mine) else rows[:0]
-        found = self._matching(keys, near, rows[near], mine)
-        places = [row for _, row in found]
+        positions, places = self._matching(keys, near, rows[near], mine)
         values = self.column("value").take(pa.array(places, pa.int64())).to_pylist()
         touched = self._numbers("touched")[places].tolist()
-        for (position, _), *held in zip(found, values, touched, strict=True):
-            yield position, Held(*held)
+        return positions, map(Held._make, zip(values, touched, strict=True))
 
     def _matching(
         self, keys: Sequence[Any], near: Positions, rows: Positions, hashes: Hashes
-    ) -> list[tuple[int, int]]:
-        """Return (position of a key, row it is in), given the first row of its hash."""
-        found, own = [], self.column("key")
+    ) -> tuple[list[int], list[int]]:
+        """Return the positions of keys and the rows they are in, given the first row of the hash
+        of each."""
+        own = self.column("key")
         first = _keys(own.take(pa.array(rows)))
+        if first == [keys[position] for position in near.tolist()]:  # no two have one hash
+            return near.tolist(), rows.tolist()
+        positions, places = [], []
         for position, row, there in zip(near.tolist(), rows.tolist(), first, strict=True):
             key = keys[position]
             while there is not key and there != key:
@@ -92,8 +94,9 @@ class Layer:
                     break
                 (there,) = _keys(own[row : row + 1])
             else:
-                found.append((position, row))
-        return found
+                positions.append(position)
+                places.append(row)
+        return positions, places
 
     def touched_in(self, begin: Millis, end: Millis) -> list[Any]:
         """Return the keys that it has as touched in ``[begin, end)``."""
@@ -117,11 +120,11 @@ def look_up(keys: Iterable[Any], layers: Sequence[Layer]) -> dict[Any, Held]:
     wanted, found = list(keys), dict[Any, Held]()
     hashes = _hashes(wanted)
     for layer in layers:
-        missing = np.ones(len(wanted), bool)
-        for position, held in layer.find(wanted, hashes):
-            found[wanted[position]] = held
-            missing[position] = False
-        if not missing.all():
+        positions, held = layer.find(wanted, hashes)
+        found.update(zip([wanted[position] for position in positions], held, strict=True))
+        if positions:
+            missing = np.ones(len(wanted), bool)
+            missing[positions] = False
             wanted = [wanted[i] for i in np.flatnonzero(missing).tolist()]
             hashes = hashes[missing]
         if not wanted:

@@ -1,67 +1,69 @@
-"""Rows that a function of Python takes one by one, and SQL as a table."""
+"""Rows that a function of Python takes one by one, and SQL as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from itertools import chain, compress, count
 
 import numpy as np
 import pyarrow as pa
 
 from livebatch.columns import VALUE
+from livebatch.rdd.data import Flow
+from livebatch.rowtables import SCALARS
 
 TEXT = "utf-8"
 """The encoding of Arrow's text."""
 
+_SCHEMA = pa.schema([(VALUE, pa.string())], SCALARS)
 
-class Lines(Iterator[str]):
-    """The lines of a text: one by one, or, where that is asked for first, as columns.
+
+class Lines(Flow):
+    """The lines of a text: one by one or in tables; and how many of them were taken.
 
     Args:
-        rows: gives the lines.
-        pieces: gives the same as bytes of UTF-8, cut at ends of lines; None: there are no such.
+        parts: gives the lines, some at a time.
+        pieces: gives the same as bytes of UTF-8, cut at ends of lines, none of them empty.
 
     Example:
-        >>> lines = Lines(lambda: iter(["a", "b"]), lambda: iter([b"a\\nb\\n"]))
-        >>> lines.tables[0].column("value").to_pylist(), list(lines)
-        (['a', 'b'], ['a', 'b'])
+        >>> lines = Lines(lambda: iter([["a", "b"]]), lambda: iter([b"a\\nb\\n"]))
+        >>> lines.tables[0].column("value").to_pylist(), lines.taken()
+        (['a', 'b'], 2)
     """
 
     def __init__(
-        self, rows: Callable[[], Iterator[str]], pieces: Callable[[], Iterator[bytes]] | None = None
+        self, parts: Callable[[], Iterator[list[str]]], pieces: Callable[[], Iterator[bytes]]
     ) -> None:
-        self._rows, self._pieces = rows, pieces
-        self._begun: Iterator[str] | None = None
+        super().__init__(_SCHEMA, self._columns)
+        self._parts, self._pieces = parts, pieces
+        self._numbers, self._in_tables = count(1), 0
 
-    def __next__(self) -> str:
-        if self._begun is None:
-            self._begun = self._rows()
-        return next(self._begun)
+    def __iter__(self) -> Iterator[str]:
+        lines = chain.from_iterable(self._parts())
+        return compress(lines, self._numbers)  # all are true; no step of it is Python
 
-    @property
-    def tables(self) -> list[pa.Table]:
-        """Return tables of all lines, in one column."""
-        if self._pieces is not None:
-            arrays = list(map(_column, self._pieces()))
-            if None not in arrays:
-                return [pa.table({VALUE: array}) for array in arrays]
-        return [pa.table({VALUE: pa.array(list(self._rows()), pa.string())})]
+    def taken(self) -> int:
+        """Return, once, how many lines were taken."""
+        return next(self._numbers) - 1 + self._in_tables
+
+    def _columns(self) -> Iterator[pa.Table]:
+        taken = 0
+        for column in map(_column, self._pieces()):
+            taken += len(column)
+            yield pa.Table.from_arrays([column], schema=self.schema)
+        self._in_tables = taken
 
 
-def _column(data: bytes) -> Any:
-    """Return the lines of a piece of text, or None if it is no UTF-8."""
+def _column(data: bytes) -> pa.Array:
+    """Return the lines of a piece of text; bytes that are no UTF-8 become U+FFFD."""
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
     if not data.endswith(b"\n"):
         data = data.removesuffix(b"\r") + b"\n"
+    if not data.isascii():  # which is found much faster
+        data = data.decode(errors="replace").encode()
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
     offsets = np.zeros(len(ends) + 1, np.int32)
     offsets[1:] = ends - np.arange(len(ends))
-    joined = data.replace(b"\n", b"")
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(joined)]
-    column = pa.Array.from_buffers(pa.string(), len(ends), buffers)
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:
-        return None
-    return column
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data.replace(b"\n", b""))]
+    return pa.Array.from_buffers(pa.string(), len(ends), buffers)

@@ -6,7 +6,7 @@ needs, and how to compute it. `compute` runs in workers only; everything else an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, product
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -15,33 +15,11 @@ import pyarrow as pa
 
 from livebatch.block import BlockRef, Encoded, Tables
 from livebatch.closures import Function, load
+from livebatch.rdd.data import Data, Rows, nothing_left, together
 from livebatch.rdd.partitioner import Partitioner
 
 if TYPE_CHECKING:
     from livebatch.rdd.dataset import RDD
-
-Rows: TypeAlias = Iterator[Any]
-Data: TypeAlias = Rows | Tables
-
-
-def nothing_left(rows: Rows) -> Rows:
-    """Give no rows, at the end of others; notice if a user's function raised StopIteration, by
-    which ``map`` and ``filter`` take it that their input has ended.
-
-    Raises:
-        RuntimeError: it did.
-    """
-    for _ in rows:
-        raise RuntimeError("a function raised StopIteration, which would end the batch early")
-    yield from ()
-
-
-def together(parts: Sequence[Data]) -> Data:
-    """Return rows one after the other; those that lie in tables stay there."""
-    tables = [part.tables for part in parts if isinstance(part, Tables)]
-    if len(tables) == len(parts):
-        return Tables(chain.from_iterable(tables))
-    return chain.from_iterable(parts)
 
 
 class Operation(msgspec.Struct, frozen=True, tag_field="op", tag=str.lower):
@@ -210,8 +188,9 @@ class Zipped(Operation, frozen=True):
     def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
         return [(i, split) for i in range(len(parents))]
 
-    def compute(self, split: int, inputs: list[Rows]) -> Rows:
-        return iter(load(self.function)(*inputs))
+    def compute(self, split: int, inputs: list[Rows]) -> Data:
+        found: Iterable[Any] = load(self.function)(*inputs)
+        return found
 
 
 class Layered(Operation, frozen=True):
@@ -302,11 +281,11 @@ class Shuffled(Operation, frozen=True):
         first = -split % self.count if self.in_turn else 0
         return divided[first:] + divided[:first]
 
-    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+    def compute(self, split: int, inputs: list[Rows]) -> Data:
         rows: Iterable[Any] = chain.from_iterable(inputs)
-        return iter(load(self.after)(rows)) if self.after is not None else iter(rows)
+        return rows if self.after is None else load(self.after)(rows)
 
-    def compute_narrow(self, inputs: list[Rows]) -> Rows:
+    def compute_narrow(self, inputs: list[Rows]) -> Data:
         return self.compute(0, [self.combine(inputs[0])])
 
 
@@ -340,7 +319,8 @@ class Tabled(Operation, frozen=True):
 
     def compute(self, split: int, inputs: list[Data]) -> Tables:
         parts = [together(inputs)] if self.gathers else inputs
-        return Tables([load(self.function)(*parts)])
+        made = load(self.function)(*parts)
+        return made if isinstance(made, Tables) else Tables([made])
 
 
 class Exchanged(Shuffled, frozen=True):

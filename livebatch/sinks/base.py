@@ -17,7 +17,7 @@ from livebatch.columns import conform, from_rows, unified
 from livebatch.errors import DefinitionError
 from livebatch.interval import Millis
 from livebatch.operators.written import Written
-from livebatch.rdd.operation import Data
+from livebatch.rdd.data import Data
 from livebatch.stream import DStream, context_of
 
 Stream = DStream[Any]

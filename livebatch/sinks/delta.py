@@ -14,7 +14,7 @@ from livebatch.columns import conform, distinct
 from livebatch.errors import DefinitionError, SinkError
 from livebatch.filesystems import absolute
 from livebatch.operators.written import Written
-from livebatch.rdd.operation import Data
+from livebatch.rdd.data import Data
 from livebatch.sinks.base import Key, Receipt, Stream, as_table, into, together
 from livebatch.sinks.files import as_text
 from livebatch.sinks.folder import shown

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from livebatch.columns import conform
 from livebatch.errors import DefinitionError
-from livebatch.rdd.operation import Data
+from livebatch.rdd.data import Data
 from livebatch.sinks import manifest
 from livebatch.sinks.base import Key, Receipt, as_table
 from livebatch.sinks.folder import Folder

@@ -12,7 +12,7 @@ import pyarrow as pa
 from livebatch.columns import conform, distinct
 from livebatch.errors import DefinitionError, SinkError
 from livebatch.operators.written import Written
-from livebatch.rdd.operation import Data
+from livebatch.rdd.data import Data
 from livebatch.sinks.base import Key, Receipt, Stream, as_table, into, together
 from livebatch.sinks.files import as_text
 from livebatch.stream import operator

@@ -10,7 +10,7 @@ import pyarrow as pa
 from livebatch.columns import VALUE
 from livebatch.filesystems import absolute, locate
 from livebatch.operators.written import Written
-from livebatch.rdd.operation import Data
+from livebatch.rdd.data import Data
 from livebatch.sinks.base import Stream, into
 from livebatch.sinks.files import SUFFIXES, FileSink, check_compression
 from livebatch.sinks.folder import shown

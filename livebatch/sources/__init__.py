@@ -20,6 +20,7 @@ __all__ = ["PullSource", "PushSource", "kind", "kinds", "source"]
 
 _PARTS = {
     "base",
+    "drifted",
     "files",
     "folder",
     "formats",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, TypedDict
 
@@ -11,9 +12,12 @@ import pyarrow as pa
 from livebatch.closures import Builtin, builtin
 from livebatch.errors import SourceError
 from livebatch.filesystems import within
+from livebatch.frames.drift import SKIP, check_policy
 from livebatch.interval import Millis
+from livebatch.leftout import LeftOut, left_out
 from livebatch.schema import Columns, arrow_schema, written
 from livebatch.sources import folder
+from livebatch.sources.drifted import fitting_rows
 from livebatch.sources.folder import check_directory, modified, new_files
 from livebatch.sources.formats import format_named
 from livebatch.sources.tables import infer, read_row_groups, read_table, rows_in
@@ -37,6 +41,7 @@ class Options(msgspec.Struct, frozen=True):
     directory: str
     format: Literal["csv", "json", "parquet", "arrow"] = "csv"
     schema: Any = None
+    on_drift: Literal["skip", "fail"] = "skip"
 
 
 # Who asks a source for its schema gets Arrow's; this is the field that travels.
@@ -59,8 +64,9 @@ class Source(Options, frozen=True):
     ``.zst``).
 
     All rows have the same columns, of the same types. A file may have others besides, which are
-    left out; one that lacks a column, or has values that are not of its type, fails its batch
-    with an error that names the file and the column.
+    left out; in one that lacks a column, it is null. A row with a value that is not of its column's
+    type is left out, counted and kept with the stream's ``errors``. A file that cannot be read at
+    all, or has none of the columns, fails its batch with an error that names it.
 
     Args:
         directory: the folder, which every worker must be able to read, or a URI of it
@@ -69,9 +75,13 @@ class Source(Options, frozen=True):
         schema: the columns' names and types, those of SQL (``"DECIMAL(10,2)"``) or of Arrow
             (``"int64"``). If not given, they are those of the newest file in the folder when the
             stream is defined, or else of the first that comes.
+        on_drift: ``"skip"``: go on without rows that do not fit; ``"fail"``: a file with such a
+            row, or without one of the columns (JSON may be), fails its batch with an error that
+            names the column.
 
     Raises:
-        DefinitionError: the folder is a file, there is no such format, or a type is no type.
+        DefinitionError: the folder is a file, there is no such format or policy, or a type is no
+            type.
         SourceError: the newest file cannot be read as a table.
 
     Example:
@@ -83,6 +93,7 @@ class Source(Options, frozen=True):
 
     def __post_init__(self) -> None:
         format_named(self.format)
+        check_policy(self.on_drift)
         # The engine and the workers may run elsewhere than where the path was written.
         msgspec.structs.force_setattr(self, "directory", check_directory(self.directory))
         given = _SCHEMA.__get__(self)
@@ -118,9 +129,9 @@ class Source(Options, frozen=True):
         for path, start, end in parts:
             columns = columns or _told(path, self.format)
             if end is None or columns is None:
-                readers.append(builtin(read_new, path, self.format, columns))
+                readers.append(builtin(read_new, path, self.format, columns, self.on_drift))
             else:
-                readers.append(builtin(read_row_groups, path, columns, start, end))
+                readers.append(builtin(read_some, path, columns, start, end, self.on_drift))
         return readers, {"files": files, "schema": columns}
 
     def _newest(self) -> Columns | None:
@@ -140,11 +151,44 @@ def _told(path: str, format: str) -> Columns | None:
         return None
 
 
-def read_new(path: str, format: str, columns: Columns | None) -> pa.Table | list[Any]:
+def read_new(
+    path: str, format: str, columns: Columns | None, on_drift: str
+) -> pa.Table | list[Any]:
     """Return the rows of a file; none, if there was not even one to tell its columns.
 
     Raises:
         SourceError: it cannot be read, or does not have these columns.
     """
     columns = columns or infer(path, format)
-    return read_table(path, format, columns) if columns else []
+    if not columns:
+        return []
+    try:
+        return read_table(path, format, columns)
+    except SourceError as error:
+        return _without_misfits(error, on_drift, partial(fitting_rows, path, format, columns))
+
+
+def read_some(path: str, columns: Columns, first: int, last: int, on_drift: str) -> pa.Table:
+    """Return the row groups ``[first, last)`` of a Parquet file.
+
+    Raises:
+        SourceError: it cannot be read, or does not have these columns.
+    """
+    try:
+        return read_row_groups(path, columns, first, last)
+    except SourceError as error:
+        rows = partial(fitting_rows, path, "parquet", columns, groups=range(first, last))
+        return _without_misfits(error, on_drift, rows)
+
+
+def _without_misfits(
+    error: SourceError, on_drift: str, rows: Callable[[LeftOut], pa.Table]
+) -> pa.Table:
+    """Return the rows that fit, or raise the error if that is not what is wanted or possible."""
+    note = left_out() if on_drift == SKIP else None
+    if note is None:
+        raise error
+    try:
+        return rows(note)
+    except (SourceError, pa.ArrowException):
+        raise error from None

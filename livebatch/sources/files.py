@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -15,11 +16,11 @@ from livebatch.sources.lines import LineDecoder
 
 CHUNK = 1024 * 1024
 
-PIECE = 32 * CHUNK
-"""So many bytes of a text become a column at once."""
+PIECE = CHUNK // 4
+"""About so many bytes of a text become a column at once, which processors have near then."""
 
 
-def read_lines(path: str, encoding: str, start: int = 0, end: int | None = None) -> Lines:
+def read_lines(path: str, encoding: str, start: int = 0, end: int | None = None) -> Iterable[str]:
     r"""Return the lines of a file that start within a range of bytes, without their ends.
 
     A whole file may be compressed, if its name says so (``.gz``, ``.bz2``, ``.lz4``, ``.zst``).
@@ -32,36 +33,42 @@ def read_lines(path: str, encoding: str, start: int = 0, end: int | None = None)
     Raises:
         SourceError: it cannot be read.
     """
-    rows = partial(_some_lines, path, encoding, start, end)
-    pieces = partial(_pieces, path) if end is None and encoding == TEXT else None
-    return Lines(lambda: chain.from_iterable(rows()), pieces)
+    chunks = partial(_chunks, path, start, end)
+    parts = partial(_some_lines, chunks, encoding)
+    if codecs.lookup(encoding).name != TEXT:
+        return chain.from_iterable(parts())
+    return Lines(parts, lambda: _pieces(chunks()))
 
 
-def _pieces(path: str) -> Iterator[bytes]:
-    """Yield the bytes of a file, cut at ends of lines."""
-    with reading(path) as (filesystem, place), filesystem.open_input_stream(place) as file:
-        rest = b""
-        while data := file.read(PIECE):
-            end = data.rfind(b"\n") + 1
-            if end:
-                yield rest + data[:end]
-            rest = data[end:] if end else rest + data
-        if rest:
-            yield rest
-
-
-def _some_lines(path: str, encoding: str, start: int, end: int | None) -> Iterator[list[str]]:
+def _some_lines(chunks: Callable[[], Iterator[bytes]], encoding: str) -> Iterator[list[str]]:
     lines = LineDecoder(encoding)
+    yield from map(lines.feed, chunks())
+    yield lines.finish()
+
+
+def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the bytes of chunks, cut at ends of lines."""
+    held: list[bytes] = []
+    for chunk in chunks:
+        start = 0
+        while end := chunk.rfind(b"\n", start, start + PIECE) + 1 or chunk.find(b"\n", start) + 1:
+            yield b"".join([*held, chunk[start:end]])
+            held, start = [], end
+        held.append(chunk[start:])
+    if rest := b"".join(held):
+        yield rest
+
+
+def _chunks(path: str, start: int, end: int | None) -> Iterator[bytes]:
+    """Yield the bytes of the lines that start in ``[start, end)``, or of the whole file."""
     with reading(path) as (filesystem, place):
         if end is None:
             with filesystem.open_input_stream(place) as file:
                 while data := file.read(CHUNK):
-                    yield lines.feed(data)
+                    yield data
         else:
             with io.BufferedReader(filesystem.open_input_file(place)) as file:
-                for data in _whole_lines(file, start, end):
-                    yield lines.feed(data)
-    yield lines.finish()
+                yield from _whole_lines(file, start, end)
 
 
 def check_length(record_length: object) -> int:

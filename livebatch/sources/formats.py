@@ -68,18 +68,19 @@ def format_of(path: str) -> str:
 
 def is_blank(path: str) -> bool:
     """Return whether there is nothing in a file, as when nothing was to be exported."""
-    with _opened(path) as file:
+    with opened(path) as file:
         return not file.read(_HEADER).strip()
 
 
-def _opened(path: str) -> Any:
+def opened(path: str) -> Any:
+    """Return a file as an open stream of what it holds, decompressed."""
     filesystem, place = locate(path)
     return filesystem.open_input_stream(place)
 
 
-def _csv_parsing(path: str) -> csv.ParseOptions:
+def csv_parsing(path: str) -> csv.ParseOptions:
     """Return how a CSV file is written: some programs separate by semicolons or tabs."""
-    with _opened(path) as file:
+    with opened(path) as file:
         header = file.read(_HEADER).partition(b"\n")[0].decode(errors="replace")
     delimiter = max(_DELIMITERS, key=header.count)
     return csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
@@ -87,25 +88,25 @@ def _csv_parsing(path: str) -> csv.ParseOptions:
 
 def _sample_csv(path: str) -> pa.Table:
     blocks = csv.ReadOptions(block_size=SAMPLE)
-    with _opened(path) as file, csv.open_csv(file, blocks, _csv_parsing(path)) as reader:
+    with opened(path) as file, csv.open_csv(file, blocks, csv_parsing(path)) as reader:
         return _beginning(reader)
 
 
 def _read_csv(path: str, schema: pa.Schema) -> pa.Table:
     types = {field.name: field.type for field in schema}
     converting = csv.ConvertOptions(column_types=types, include_columns=schema.names)
-    with _opened(path) as file:
-        return csv.read_csv(file, None, _csv_parsing(path), converting)
+    with opened(path) as file:
+        return csv.read_csv(file, None, csv_parsing(path), converting)
 
 
 def _sample_json(path: str) -> pa.Table:
-    with _opened(path) as file, json.open_json(file, json.ReadOptions(True, SAMPLE)) as reader:
+    with opened(path) as file, json.open_json(file, json.ReadOptions(True, SAMPLE)) as reader:
         return _beginning(reader)
 
 
 def _read_json(path: str, schema: pa.Schema) -> pa.Table:
     parsing = json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
-    with _opened(path) as file:
+    with opened(path) as file:
         return json.read_json(file, json.ReadOptions(True, SAMPLE), parsing)
 
 
@@ -138,7 +139,7 @@ def row_groups(file: parquet.ParquetFile, schema: pa.Schema, groups: Iterable[in
 
 
 @contextmanager
-def _arrow_file(path: str) -> Iterator[pa.ipc.RecordBatchFileReader]:
+def arrow_file(path: str) -> Iterator[pa.ipc.RecordBatchFileReader]:
     """Give an open Arrow file; of one on this machine only what is used is read, and by all
     processes together."""
     filesystem, place = locate(path)
@@ -151,19 +152,19 @@ def _arrow_file(path: str) -> Iterator[pa.ipc.RecordBatchFileReader]:
 
 
 def _sample_arrow(path: str) -> pa.Table:
-    with _arrow_file(path) as reader:
+    with arrow_file(path) as reader:
         return reader.schema.empty_table()
 
 
 def _read_arrow(path: str, schema: pa.Schema) -> pa.Table:
-    with _arrow_file(path) as reader:
+    with arrow_file(path) as reader:
         check_columns(reader.schema, schema)
         return reader.read_all()
 
 
 def arrow_rows(path: str) -> int:
     """Return how many rows an Arrow file holds."""
-    with _arrow_file(path) as reader:
+    with arrow_file(path) as reader:
         return sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches))
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from livebatch.engine.executors.base import Executor
 from livebatch.engine.executors.inline import InlineExecutor
 from livebatch.errors import DefinitionError, QueryError
+from livebatch.frames import drift
 from livebatch.testing import ManualContext, collected
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -103,3 +104,16 @@ def test_what_windows_of_event_time_refuse() -> None:
             frame.window_on("ts", "5s").agg(n="count(DISTINCT k)")
         with pytest.raises(QueryError, match=r"LINE 1: sum\(nope\)\n            \^\^\^\^"):
             frame.window_on("ts", "5s").group_by("k").agg(n="sum(nope)")
+
+
+def test_rows_are_read_once_for_all_that_is_made_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, reads = drift.READERS["rows"], list[int]()
+
+    def counting(table: Any, columns: Any) -> Any:
+        reads.append(len(table))
+        return reader(table, columns)
+
+    monkeypatch.setitem(drift.READERS, "rows", counting)
+    batches: Batches = [[(1, "a")], [(9, "a"), (2, "b")], [(20, "b")]]
+    assert played(batches, InlineExecutor()) == wanted(batches)
+    assert sum(reads) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+import pickle
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -19,13 +20,15 @@ from hypothesis import strategies as st
 from livebatch.block import (
     BlockRef,
     Pickled,
-    as_table,
+    Tables,
     encode,
+    encode_rows,
     encode_table,
     read_rows,
     read_table,
 )
 from livebatch.engine.store import MemoryStore
+from livebatch.rowtables import as_table, table_rows, to_table
 
 Point = namedtuple("Point", "x y")
 
@@ -98,6 +101,19 @@ def back(rows: list[Any]) -> list[Any]:
 @given(one_kind | anything)
 def test_rows_come_back_exactly(rows: list[Any]) -> None:
     assert same(back(rows), rows)
+
+
+@given(one_kind)
+def test_rows_of_a_table_are_made_as_they_are_taken(rows: list[Any]) -> None:
+    table = to_table(rows)
+    assert table is None or same(list(Tables([table])), rows)
+
+
+@given(columns.flatmap(lambda kind: st.dictionaries(texts, kind)) | st.dictionaries(scalars, texts))
+def test_items_of_a_dict_are_encoded_as_its_pairs(groups: dict[Any, Any]) -> None:
+    encoded, expected = encode_rows(groups.items()), encode([*groups.items()])
+    assert (encoded.format, encoded.rows) == (expected.format, expected.rows)
+    assert b"".join(encoded.chunks) == b"".join(expected.chunks)
 
 
 @pytest.mark.parametrize(
@@ -203,3 +219,33 @@ def test_a_row_that_cannot_show_itself_hides_no_others() -> None:
             raise ValueError
 
     assert as_table([1, Shy()]).num_rows == 2
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Paris"])
+@given(times=st.lists(st.none() | st.datetimes()))
+def test_times_are_what_arrow_says(times: list[datetime | None], zone: str | None) -> None:
+    column = pa.array(times, pa.timestamp("us")).cast(pa.timestamp("us", zone))
+    try:
+        expected = column.to_pylist()
+    except OverflowError:  # there is no such time in that zone
+        return
+    found = table_rows(pa.table({"at": column}))
+    assert found == [{"at": time} for time in expected]
+    assert [row["at"] and row["at"].tzinfo for row in found] == [
+        time and time.tzinfo for time in expected
+    ]
+
+
+def test_times_beyond_those_of_python_are_refused() -> None:
+    endless = pa.array([2**63 - 1], pa.int64()).cast(pa.timestamp("us"))
+    with pytest.raises(OverflowError):
+        table_rows(pa.table({"at": endless}))
+
+
+@given(st.lists(st.integers(0, 9), min_size=1), st.integers(0, 9))
+def test_tables_travel_as_their_rows(numbers: list[int], start: int) -> None:
+    table = pa.table({"n": numbers})
+    sliced = Tables([table.slice(start), table.slice(0, start)])
+    assert list(pickle.loads(pickle.dumps(sliced))) == list(sliced)
+    mixed = Tables([table, pa.table({"m": numbers})])
+    assert list(pickle.loads(pickle.dumps(mixed))) == list(mixed)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 import livebatch as lb
-from livebatch.engine.runtime import clean_stale, find_engine
+from livebatch.engine.runtime import clean_stale, find_engine, runtime_dir
 from livebatch.errors import EngineLost
 from tests.helpers import eventually
 
@@ -87,3 +87,36 @@ def test_an_engine_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None
         supervisor.wait(20)
         with pytest.raises(EngineLost):
             ssc.status()
+
+
+def test_an_engine_started_anew_after_a_crash_has_a_log(tmp_path: Path) -> None:
+    options = {"name": "anew", "workers": 1, "checkpoint": tmp_path, "supervised": False}
+    ssc = lb.StreamingContext("100ms", **options)
+    engine = psutil.Process(ssc.status().pid)
+    engine.kill()
+    eventually(lambda: not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE)
+    ssc.detach()
+    with lb.StreamingContext("100ms", **options) as ssc:
+        assert Path(runtime_dir(), "anew.log").exists()
+
+
+LATE_BUG = """
+import sys
+
+if "livebatch.engine" in sys.orig_argv:
+    import livebatch.engine.core as core
+
+    def fail(*_):
+        raise RuntimeError("a bug after all was set up")
+
+    core.Engine.poll = fail
+"""
+
+
+def test_an_engine_that_fails_late_in_its_start_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(LATE_BUG)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EngineLost, match="could not start: RuntimeError: a bug after all was set"):
+        lb.StreamingContext("100ms", workers=1, checkpoint=tmp_path / "checkpoint")

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from livebatch.block import table_rows
 from livebatch.clock import SystemClock
 from livebatch.closures import load
 from livebatch.engine.log import Allocated, MemoryLog
+from livebatch.rowtables import table_rows
 from livebatch.sources import PullSource, source
 from livebatch.testing import ManualContext, collected
 
