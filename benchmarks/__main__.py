@@ -25,7 +25,10 @@ def main() -> None:
     print(f"{os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}")
     for name in chosen or NAMES:
         module = import_module(f"benchmarks.{name}")
-        show((module.__doc__ or name).splitlines()[0], module.run())
+        print(f"\n{(module.__doc__ or name).splitlines()[0]}", flush=True)
+        found = module.run()
+        for table in [found] if isinstance(found, list) else found:  # those that come one by one
+            show(table)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -25,7 +24,9 @@ BARE = "import cloudpickle, msgspec, pyarrow, zmq; print(flush=True); input()"
 class Row(Protocol):
     """A row of a table, and the head of the table it is in."""
 
-    head: ClassVar[tuple[str, ...]]
+    @property
+    def head(self) -> tuple[str, ...]:
+        """What each column is."""
 
     def cells(self) -> tuple[str, ...]:
         """Return what is in each column."""
@@ -73,16 +74,14 @@ def at_least(value: float, least: float) -> str:
     return f"≥ {least:g}  {'met' if value >= least else 'MISSED'}"
 
 
-def show(title: str, rows: Sequence[Row]) -> None:
-    """Print rows as tables, each with its head."""
-    print(f"\n{title}")
-    for head, some in groupby(rows, lambda row: row.head):
-        table = [head, *(row.cells() for row in some)]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        print()
-        for cells in table:
-            padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-            print("  ".join(padded).rstrip())
+def show(rows: Sequence[Row]) -> None:
+    """Print rows as a table."""
+    table = [rows[0].head, *(row.cells() for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    print()
+    for cells in table:
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        print("  ".join(padded).rstrip(), flush=True)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -7,13 +7,12 @@ work, PySpark two. ``SCALE=0.1`` makes the files that much smaller, for a quick 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import ClassVar
 
 import livebatch as lb
 from benchmarks.measure import Measure, Row, at_least, seconds
@@ -78,31 +77,36 @@ class Rate:
     """How much a system does, and how much more frames do.
 
     Attributes:
-        what: the workload and the system.
+        workload, system: what is done, and by whom.
         work: thousands of records per CPU second of all processes.
         wall: thousands of records per second.
         by_work, by_wall: frames' rate, divided by this.
         least: what ``by_work`` should be.
     """
 
-    head: ClassVar = ("thousands of records", "per core-s", "frames", "target", "per s", "frames")
-
-    what: str
+    workload: str
+    system: str
     work: float
     wall: float
     by_work: float
     by_wall: float
     least: float | None
 
+    @property
+    def head(self) -> tuple[str, ...]:
+        """What each column is."""
+        what = f"{self.workload}, thousands of records"
+        return what, "per core-s", "frames are", "target", "per s", "frames are"
+
     def cells(self) -> tuple[str, ...]:
         """Return it as a row of the table."""
         met = "" if self.least is None else at_least(self.by_work, self.least)
         by_work, by_wall = (f"{ratio:,.2f} ×" for ratio in (self.by_work, self.by_wall))
-        return self.what, f"{self.work:,.0f}", by_work, met, f"{self.wall:,.0f}", by_wall
+        return self.system, f"{self.work:,.0f}", by_work, met, f"{self.wall:,.0f}", by_wall
 
 
-def run() -> list[Row]:
-    """Measure each workload on all systems that are there."""
+def run() -> Iterator[Sequence[Row]]:
+    """Measure each workload on all systems that are there; yield a table of it."""
     for name, label in SYSTEMS.items():
         if lacks := missing(name):
             print(f"{label} is left out: {lacks}")
@@ -112,14 +116,11 @@ def run() -> list[Row]:
         slices = sliced(lines, folder / "slices")
         numbers = quantile_files(folder / "numbers")
         systems = {n: stack.enter_context(started(n)) for n in SYSTEMS if not missing(n)}
-        return [
-            *compared(systems, "grep", lines, LINES, GREP),
-            *compared(systems, "word_count", slices, LINES, WORD_COUNT),
-            *compared(systems, "campaigns", events, EVENTS, CAMPAIGNS),
-            *compared(systems, "quantiles", numbers, NUMBERS, QUANTILES),
-            small_batches(),
-            scaling(slices),
-        ]
+        yield compared(systems, "grep", lines, LINES, GREP)
+        yield compared(systems, "word_count", slices, LINES, WORD_COUNT)
+        yield compared(systems, "campaigns", events, EVENTS, CAMPAIGNS)
+        yield compared(systems, "quantiles", numbers, NUMBERS, QUANTILES)
+        yield [small_batches(), scaling(slices)]
 
 
 def compared(
@@ -137,7 +138,8 @@ def compared(
         assert not wrong, (workload, right, wrong)
     return [
         Rate(
-            f"{workload}: {SYSTEMS[name]}",
+            workload,
+            SYSTEMS[name],
             records / median(taken[name].work for taken in rounds) / 1000,
             records / median(taken[name].wall for taken in rounds) / 1000,
             median(taken[name].work / taken["frames"].work for taken in rounds),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickle
 import struct
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
@@ -19,8 +19,8 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 import msgspec
 import pyarrow as pa
 
-from livebatch.rowtables import as_table, table_parts, to_table
-from livebatch.scratch import Rows, Scratch, dumps, gathered
+from livebatch.rowtables import as_table, each_row, pairs_table, table_parts, to_table
+from livebatch.scratch import Rows, Scratch, dumps, gathered, is_short
 
 
 class _NoPandas:
@@ -165,6 +165,10 @@ def _pickled(rows: Sequence[Any]) -> Encoded:
 
 def encode_rows(rows: Iterable[Any]) -> Encoded:
     """Encode rows as `encode` does; as pickles where memory holds only some of them at a time."""
+    if isinstance(rows, ItemsView) and rows and not is_short():
+        table = pairs_table(rows)
+        if table is not None:
+            return encode_table(table)
     pickled = Pickled(1)
     rest = gathered(rows, lambda some: pickled.add([some]))
     if not pickled.rows:
@@ -191,7 +195,7 @@ class Tables(Iterable[Any]):
         self.tables = tuple(tables)
 
     def __iter__(self) -> Iterator[Any]:
-        return chain.from_iterable(chain.from_iterable(map(table_parts, self.tables)))
+        return chain.from_iterable(map(each_row, self.tables))
 
     def __len__(self) -> int:
         return sum(table.num_rows for table in self.tables)

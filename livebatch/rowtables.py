@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import repeat
+from collections.abc import ItemsView, Iterable, Iterator, Sequence
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
 
@@ -100,22 +100,38 @@ def _table(names: list[str], columns: Sequence[Sequence[Any]], shape: bytes) -> 
         return None
 
 
+def pairs_table(pairs: ItemsView[Any, Any]) -> pa.Table | None:
+    """Return the items of a dict as `to_table` does, without making a tuple of each."""
+    mapping = pairs.mapping  # type: ignore[attr-defined]
+    return _table(["_1", "_2"], [list(mapping), list(mapping.values())], b"tuple")
+
+
+def each_row(table: pa.Table) -> Iterator[Any]:
+    """Yield the rows of a table, each made as it is taken; see `table_rows`."""
+    return chain.from_iterable(map(_rows, _parts(table)))
+
+
 def table_parts(table: pa.Table) -> Iterator[list[Any]]:
     """Yield the rows of a table, some at a time; see `table_rows`."""
-    for start in range(0, table.num_rows, PART):
-        yield table_rows(table.slice(start, PART))
+    return map(table_rows, _parts(table))
 
 
 def table_rows(table: pa.Table) -> list[Any]:
     """Return the rows of a table: a dict each, unless it was made from tuples or scalars."""
+    return list(_rows(table))
+
+
+def _parts(table: pa.Table) -> Iterator[pa.Table]:
+    return (table.slice(start, PART) for start in range(0, table.num_rows, PART))
+
+
+def _rows(table: pa.Table) -> Iterable[Any]:
     shape = (table.schema.metadata or {}).get(_ROWS, b"dict")
     columns = list(map(_values, table.columns))
     if shape == b"scalar":
         return columns[0] if columns else []
-    rows: Iterator[tuple[Any, ...]] = zip(*columns, strict=True)
-    if shape == b"tuple":
-        return list(rows)
-    return list(map(dict, map(zip, repeat(table.column_names), rows)))
+    rows = zip(*columns, strict=True)
+    return rows if shape == b"tuple" else map(dict, map(zip, repeat(table.column_names), rows))
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:

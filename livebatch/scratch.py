@@ -55,6 +55,11 @@ def lacks_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException"
 
 
+def is_short() -> bool:
+    """Return whether rows take so much memory that operations put them aside."""
+    return memory.limit is not None and memory.used() > SHARE * memory.limit
+
+
 def give_back() -> None:
     """Return to the system the memory of rows that have been put aside."""
     memory.give_back()

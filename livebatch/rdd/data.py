@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any, TypeAlias
@@ -13,7 +13,7 @@ import pyarrow as pa
 from livebatch.block import Tables
 
 Rows: TypeAlias = Iterator[Any]
-Data: TypeAlias = Rows | Tables
+Data: TypeAlias = Iterable[Any] | Tables
 
 
 class Flow(Tables):

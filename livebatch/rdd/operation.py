@@ -188,8 +188,9 @@ class Zipped(Operation, frozen=True):
     def needs(self, split: int, parents: Sequence[RDD[Any]]) -> list[tuple[int, int]]:
         return [(i, split) for i in range(len(parents))]
 
-    def compute(self, split: int, inputs: list[Rows]) -> Rows:
-        return iter(load(self.function)(*inputs))
+    def compute(self, split: int, inputs: list[Rows]) -> Data:
+        found: Iterable[Any] = load(self.function)(*inputs)
+        return found
 
 
 class Layered(Operation, frozen=True):
@@ -280,11 +281,11 @@ class Shuffled(Operation, frozen=True):
         first = -split % self.count if self.in_turn else 0
         return divided[first:] + divided[:first]
 
-    def compute(self, split: int, inputs: list[Rows]) -> Rows:
+    def compute(self, split: int, inputs: list[Rows]) -> Data:
         rows: Iterable[Any] = chain.from_iterable(inputs)
-        return iter(load(self.after)(rows)) if self.after is not None else iter(rows)
+        return rows if self.after is None else load(self.after)(rows)
 
-    def compute_narrow(self, inputs: list[Rows]) -> Rows:
+    def compute_narrow(self, inputs: list[Rows]) -> Data:
         return self.compute(0, [self.combine(inputs[0])])
 
 

@@ -22,12 +22,13 @@ from livebatch.block import (
     Pickled,
     Tables,
     encode,
+    encode_rows,
     encode_table,
     read_rows,
     read_table,
 )
 from livebatch.engine.store import MemoryStore
-from livebatch.rowtables import as_table, table_rows
+from livebatch.rowtables import as_table, table_rows, to_table
 
 Point = namedtuple("Point", "x y")
 
@@ -100,6 +101,19 @@ def back(rows: list[Any]) -> list[Any]:
 @given(one_kind | anything)
 def test_rows_come_back_exactly(rows: list[Any]) -> None:
     assert same(back(rows), rows)
+
+
+@given(one_kind)
+def test_rows_of_a_table_are_made_as_they_are_taken(rows: list[Any]) -> None:
+    table = to_table(rows)
+    assert table is None or same(list(Tables([table])), rows)
+
+
+@given(columns.flatmap(lambda kind: st.dictionaries(texts, kind)) | st.dictionaries(scalars, texts))
+def test_items_of_a_dict_are_encoded_as_its_pairs(groups: dict[Any, Any]) -> None:
+    encoded, expected = encode_rows(groups.items()), encode([*groups.items()])
+    assert (encoded.format, encoded.rows) == (expected.format, expected.rows)
+    assert b"".join(encoded.chunks) == b"".join(expected.chunks)
 
 
 @pytest.mark.parametrize(
