@@ -10,9 +10,6 @@ import pyarrow as pa
 if TYPE_CHECKING:
     import duckdb
 
-# They are few, or the query would not be prepared.
-warnings.filterwarnings("ignore", "Arrow output on a DB-API result makes an extra copy")
-
 
 class Seat:
     """What a query has for its table: another one each time, of the same columns.
@@ -61,7 +58,9 @@ class Prepared:
         """Return the result over a table; of large ones this makes one more copy."""
         self._seat.table = table
         try:
-            return self._connection.execute("EXECUTE query").to_arrow_table()
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Arrow output on a DB-API result")
+                return self._connection.execute("EXECUTE query").to_arrow_table()
         finally:  # what is mapped must not stay so
             self._seat.table = None
 

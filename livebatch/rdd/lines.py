@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain, compress, count
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -37,15 +37,21 @@ class Lines(Flow):
     ) -> None:
         super().__init__(_SCHEMA, self._columns)
         self._parts, self._pieces = parts, pieces
-        self._numbers, self._in_tables = count(1), 0
+        self._taken = 0
 
     def __iter__(self) -> Iterator[str]:
-        lines = chain.from_iterable(self._parts())
-        return compress(lines, self._numbers)  # all are true; no step of it is Python
+        return chain.from_iterable(self._counted())
 
     def taken(self) -> int:
-        """Return, once, how many lines were taken."""
-        return next(self._numbers) - 1 + self._in_tables
+        """Return how many lines were taken; some more may have been made than were looked at."""
+        return self._taken
+
+    def _counted(self) -> Iterator[list[str]]:
+        self._taken = 0
+        # That a part stays until there is the next spares the system to give its memory again.
+        for part in self._parts():
+            self._taken += len(part)
+            yield part
 
     def with_ends(self) -> Flow:
         """Return tables of the lines with their ends, which costs less."""
@@ -57,7 +63,7 @@ class Lines(Flow):
             column = _column(piece, ends)
             taken += len(column)
             yield pa.Table.from_arrays([column], schema=self.schema)
-        self._in_tables = taken
+        self._taken = taken
 
 
 def _column(data: bytes, with_ends: bool) -> pa.Array:

@@ -15,9 +15,10 @@ from livebatch.rdd.lines import TEXT, Lines
 from livebatch.sources.lines import LineDecoder
 
 CHUNK = 1024 * 1024
+"""So many bytes of a file are asked for at once."""
 
 PIECE = CHUNK // 4
-"""About so many bytes of a text become a column at once, which processors have near then."""
+"""About so many bytes of a text become lines at once, which processors have near then."""
 
 
 def read_lines(path: str, encoding: str, start: int = 0, end: int | None = None) -> Iterable[str]:
@@ -50,11 +51,10 @@ def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the bytes of chunks, cut at ends of lines."""
     held: list[bytes] = []
     for chunk in chunks:
-        start = 0
-        while end := chunk.rfind(b"\n", start, start + PIECE) + 1 or chunk.find(b"\n", start) + 1:
-            yield b"".join([*held, chunk[start:end]])
-            held, start = [], end
-        held.append(chunk[start:])
+        if end := chunk.rfind(b"\n") + 1:
+            yield b"".join([*held, chunk[:end]])
+            held = []
+        held.append(chunk[end:])
     if rest := b"".join(held):
         yield rest
 
@@ -63,8 +63,8 @@ def _chunks(path: str, start: int, end: int | None) -> Iterator[bytes]:
     """Yield the bytes of the lines that start in ``[start, end)``, or of the whole file."""
     with reading(path) as (filesystem, place):
         if end is None:
-            with filesystem.open_input_stream(place) as file:
-                while data := file.read(CHUNK):
+            with filesystem.open_input_stream(place, buffer_size=CHUNK) as file:
+                while data := file.read(PIECE):
                     yield data
         else:
             with io.BufferedReader(filesystem.open_input_file(place)) as file:
@@ -118,7 +118,7 @@ def _whole_lines(file: io.BufferedReader, start: int, end: int) -> Iterator[byte
         file.readline()
     data, position = b"\n", file.tell()
     while position < end and data:
-        data = file.read(min(CHUNK, end - position))
+        data = file.read(min(PIECE, end - position))
         position += len(data)
         yield data
     if not data.endswith(b"\n"):

@@ -79,3 +79,10 @@ def test_a_query_that_fails_does_not_spoil_its_plan() -> None:
                 some.run(sql, given_table)
         else:
             assert some.run(sql, given_table).to_pylist() == [{"n": expected}]
+
+
+def test_a_plan_that_is_used_again_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    kernel, table = Kernel(), pa.table({"n": [1, 2]})
+    for _ in range(3):
+        kernel.run("SELECT max(n) AS n FROM this", {"this": table})
+    assert not recwarn.list
