@@ -106,7 +106,7 @@ def test_the_file_keeps_the_last_batch_of_streams_that_were_stopped(lab: Lab) ->
         [output] = [out for out in notebook.outputs(i) if "text/html" in out.get("data", {})]
         assert text in "".join(output["data"]["text/html"])
         assert "application/vnd.jupyter.widget-view+json" in output["data"]
-    notebook.wait("window.__livebatch.views.names.source.get_length() > 0")
+    notebook.wait("window.__livebatch.views.names.source?.get_length() > 0")
     notebook.save()
     path = lab.folder / notebook.evaluate("panel.context.path")
     html, _ = HTMLExporter(template_name="basic").from_filename(str(path))
