@@ -25,8 +25,8 @@ BATCH, EVERY, TIMES = 500, 8, 10
 """Milliseconds of a batch; so many batches go by between two accidents; so many accidents."""
 
 
-WINDOW, SNAPSHOTS, WORDS = "30s", "5s", 20_000
-"""A window, how often a snapshot is taken, records in a batch: some 40,000 a second."""
+WINDOW, SNAPSHOTS, WORDS = "30s", "5s", 200_000
+"""A window, how often a snapshot is taken, records in a batch: 400,000 a second."""
 
 DEATHS, ROUNDS, COUNTED = MOST - 1, 3, 40
 """So often the engine is killed; costs are compared; batches are counted each time."""
