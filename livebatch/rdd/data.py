@@ -26,8 +26,8 @@ class Flow(Tables):
     It is a context for a query that takes them: within it, `pyarrow` and DuckDB can.
 
     Example:
-        >>> made = map(pa.table, ({"n": [n]} for n in range(3)))
-        >>> flow = Flow(pa.schema({"n": pa.int64()}), lambda: made)
+        >>> schema = pa.schema({"n": pa.int64()})
+        >>> flow = Flow(schema, lambda: (pa.table({"n": [n]}) for n in range(3)))
         >>> with flow:
         ...     pa.RecordBatchReader.from_stream(flow).read_all().column("n").to_pylist()
         [0, 1, 2]
@@ -53,8 +53,9 @@ class Flow(Tables):
     def __exit__(self, kind: object, raised: object, trace: object) -> None:
         """Have a query end: make what it has not asked for, so that none goes unseen; or raise what
         was raised while it took them, which it hides."""
-        if self._failed is not None:
-            raise self._failed
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise failed
         if raised is None:
             deque(self._batches() if self._rest is None else self._rest, maxlen=0)
         self._rest = None

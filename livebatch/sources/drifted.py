@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pyarrow as pa
@@ -15,13 +15,17 @@ from livebatch.leftout import LeftOut
 from livebatch.rdd.lines import TEXT
 from livebatch.schema import Columns, arrow_schema
 from livebatch.sources.files import read_lines
-from livebatch.sources.formats import arrow_file, csv_parsing, opened, parquet_file
+from livebatch.sources.formats import FORMATS, csv_parsing, opened
 
 _NULLS = csv.ConvertOptions().null_values
 
 
 def fitting_rows(
-    path: str, format: str, columns: Columns, note: LeftOut, groups: Sequence[int] | None = None
+    path: str,
+    format: str,
+    columns: Columns,
+    read: Callable[[pa.Schema], pa.Table],
+    note: LeftOut,
 ) -> pa.Table:
     """Return the rows of a file that fit, with NULL where it lacks a column.
 
@@ -29,8 +33,8 @@ def fitting_rows(
         path: the file's path or URI.
         format: one of `livebatch.sources.formats.FORMATS`.
         columns: names and types, as `livebatch.schema.written` gives them.
+        read: gives columns of a file that says their types itself, or of a part of it.
         note: gets the rows that do not fit.
-        groups: which row groups of a Parquet file; all if not told.
 
     Raises:
         pa.ArrowException: it cannot be read at all, or has none of the columns.
@@ -40,7 +44,8 @@ def fitting_rows(
         lines = filter(str.strip, read_lines(path, TEXT))
         fit = fitting("json", list(lines), columns, found)
     else:
-        fit = fitting("rows", _with_columns(path, format, schema, found, groups), columns, found)
+        rows = _csv(path, schema, found) if format == "csv" else _typed(path, format, schema, read)
+        fit = fitting("rows", rows, columns, found)
     samples = [
         msgspec.structs.replace(failure, message=f"{failure.message} (in {path})")
         for failure in found.samples
@@ -49,20 +54,21 @@ def fitting_rows(
     return pa.concat_tables([schema.empty_table(), *fit])
 
 
-def _with_columns(
-    path: str, format: str, schema: pa.Schema, note: LeftOut, groups: Sequence[int] | None
+def _typed(
+    path: str, format: str, schema: pa.Schema, read: Callable[[pa.Schema], pa.Table]
 ) -> pa.Table:
-    """Return those of the columns that a file has."""
-    if format == "csv":
-        table = _csv(path, schema, note)
-    elif format == "parquet":
-        table = _parquet(path, schema, groups)
-    else:
-        with arrow_file(path) as reader:
-            table = _known(reader.read_all(), schema)
-    if not table.column_names:
+    """Return the columns that a file has, of the types that it says."""
+    there = FORMATS[format].sample(path).schema
+    names = _known(there.names, schema)
+    return read(pa.schema([there.field(name) for name in names])).select(names)
+
+
+def _known(there: Sequence[str], schema: pa.Schema) -> list[str]:
+    """Return which columns of a schema are there."""
+    names = [name for name in schema.names if name in there]
+    if not names:
         raise pa.ArrowInvalid("it has none of the columns")
-    return table
+    return names
 
 
 def _csv(path: str, schema: pa.Schema, note: LeftOut) -> pa.Table:
@@ -78,7 +84,8 @@ def _csv(path: str, schema: pa.Schema, note: LeftOut) -> pa.Table:
     reading = csv.ReadOptions(use_threads=False)
     converting = csv.ConvertOptions(column_types=dict.fromkeys(schema.names, pa.string()))
     with opened(path) as file:
-        table = _known(csv.read_csv(file, reading, parsing, converting), schema)
+        table = csv.read_csv(file, reading, parsing, converting)
+    table = table.select(_known(table.column_names, schema))
     for i, name in enumerate(table.column_names):
         if not pa.types.is_string(schema.field(name).type):
             table = table.set_column(i, name, _value(table.column(i)))
@@ -89,15 +96,3 @@ def _value(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return text as what it says of a number or a time."""
     nothing = pc.is_in(column, pa.array(_NULLS))
     return pc.utf8_trim_whitespace(pc.if_else(nothing, None, column))
-
-
-def _parquet(path: str, schema: pa.Schema, groups: Sequence[int] | None) -> pa.Table:
-    with parquet_file(path) as file:
-        names = [name for name in schema.names if name in file.schema_arrow.names]
-        return file.read_row_groups(
-            list(range(file.num_row_groups) if groups is None else groups), columns=names
-        )
-
-
-def _known(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    return table.select([name for name in schema.names if name in table.column_names])

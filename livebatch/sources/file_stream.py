@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, TypedDict
 
@@ -12,12 +11,10 @@ import pyarrow as pa
 from livebatch.closures import Builtin, builtin
 from livebatch.errors import SourceError
 from livebatch.filesystems import within
-from livebatch.frames.drift import SKIP, check_policy
+from livebatch.frames.drift import check_policy
 from livebatch.interval import Millis
-from livebatch.leftout import LeftOut, left_out
 from livebatch.schema import Columns, arrow_schema, written
 from livebatch.sources import folder
-from livebatch.sources.drifted import fitting_rows
 from livebatch.sources.folder import check_directory, modified, new_files
 from livebatch.sources.formats import format_named
 from livebatch.sources.tables import infer, read_row_groups, read_table, rows_in
@@ -131,7 +128,7 @@ class Source(Options, frozen=True):
             if end is None or columns is None:
                 readers.append(builtin(read_new, path, self.format, columns, self.on_drift))
             else:
-                readers.append(builtin(read_some, path, columns, start, end, self.on_drift))
+                readers.append(builtin(read_row_groups, path, columns, start, end, self.on_drift))
         return readers, {"files": files, "schema": columns}
 
     def _newest(self) -> Columns | None:
@@ -160,35 +157,4 @@ def read_new(
         SourceError: it cannot be read, or does not have these columns.
     """
     columns = columns or infer(path, format)
-    if not columns:
-        return []
-    try:
-        return read_table(path, format, columns)
-    except SourceError as error:
-        return _without_misfits(error, on_drift, partial(fitting_rows, path, format, columns))
-
-
-def read_some(path: str, columns: Columns, first: int, last: int, on_drift: str) -> pa.Table:
-    """Return the row groups ``[first, last)`` of a Parquet file.
-
-    Raises:
-        SourceError: it cannot be read, or does not have these columns.
-    """
-    try:
-        return read_row_groups(path, columns, first, last)
-    except SourceError as error:
-        rows = partial(fitting_rows, path, "parquet", columns, groups=range(first, last))
-        return _without_misfits(error, on_drift, rows)
-
-
-def _without_misfits(
-    error: SourceError, on_drift: str, rows: Callable[[LeftOut], pa.Table]
-) -> pa.Table:
-    """Return the rows that fit, or raise the error if that is not what is wanted or possible."""
-    note = left_out() if on_drift == SKIP else None
-    if note is None:
-        raise error
-    try:
-        return rows(note)
-    except (SourceError, pa.ArrowException):
-        raise error from None
+    return read_table(path, format, columns, on_drift) if columns else []

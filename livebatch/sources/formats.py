@@ -139,7 +139,7 @@ def row_groups(file: parquet.ParquetFile, schema: pa.Schema, groups: Iterable[in
 
 
 @contextmanager
-def arrow_file(path: str) -> Iterator[pa.ipc.RecordBatchFileReader]:
+def _arrow_file(path: str) -> Iterator[pa.ipc.RecordBatchFileReader]:
     """Give an open Arrow file; of one on this machine only what is used is read, and by all
     processes together."""
     filesystem, place = locate(path)
@@ -152,19 +152,19 @@ def arrow_file(path: str) -> Iterator[pa.ipc.RecordBatchFileReader]:
 
 
 def _sample_arrow(path: str) -> pa.Table:
-    with arrow_file(path) as reader:
+    with _arrow_file(path) as reader:
         return reader.schema.empty_table()
 
 
 def _read_arrow(path: str, schema: pa.Schema) -> pa.Table:
-    with arrow_file(path) as reader:
+    with _arrow_file(path) as reader:
         check_columns(reader.schema, schema)
         return reader.read_all()
 
 
 def arrow_rows(path: str) -> int:
     """Return how many rows an Arrow file holds."""
-    with arrow_file(path) as reader:
+    with _arrow_file(path) as reader:
         return sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches))
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import pyarrow as pa
 
 from livebatch.errors import DefinitionError, SourceError
 from livebatch.filesystems import reading
+from livebatch.frames.drift import FAIL, SKIP
+from livebatch.leftout import left_out
 from livebatch.schema import Columns, arrow_schema, written
+from livebatch.sources.drifted import fitting_rows
 from livebatch.sources.formats import FORMATS, arrow_rows, is_blank, parquet_file, row_groups
 from livebatch.sources.parts import Size, lines_in
 
@@ -50,28 +53,31 @@ def readable(path: str, format: str) -> Iterator[None]:
             ) from error
 
 
-def read_table(path: str, format: str, columns: Columns) -> pa.Table:
+def read_table(path: str, format: str, columns: Columns, on_drift: str = FAIL) -> pa.Table:
     """Return what a file holds, with just these columns, of these types.
 
     Args:
         path: the file's path or URI.
         format: one of `livebatch.sources.formats.FORMATS`.
         columns: names and types, as `livebatch.schema.written` gives them.
+        on_drift: ``"skip"``: rows that do not fit are left out, where a task may leave out any.
 
     Raises:
         SourceError: it cannot be read, or does not have these columns; the message says which.
     """
-    return _fitting(path, format, arrow_schema(columns), partial(_all_of, path, format))
+    return _fitting(path, format, columns, partial(_all_of, path, format), on_drift)
 
 
-def read_row_groups(path: str, columns: Columns, first: int, last: int) -> pa.Table:
+def read_row_groups(
+    path: str, columns: Columns, first: int, last: int, on_drift: str = FAIL
+) -> pa.Table:
     """Return the row groups ``[first, last)`` of a Parquet file, with just these columns.
 
     Raises:
         SourceError: it cannot be read, or does not have these columns; the message says which.
     """
-    groups = range(first, last)
-    return _fitting(path, "parquet", arrow_schema(columns), partial(_some_of, path, groups))
+    read = partial(_some_of, path, range(first, last))
+    return _fitting(path, "parquet", columns, read, on_drift)
 
 
 def rows_in(path: str, format: str) -> Size:
@@ -99,8 +105,14 @@ def _some_of(path: str, groups: range, schema: pa.Schema) -> pa.Table:
 
 
 def _fitting(
-    path: str, format: str, schema: pa.Schema, read: Callable[[pa.Schema], pa.Table]
+    path: str,
+    format: str,
+    columns: Columns,
+    read: Callable[[pa.Schema], pa.Table],
+    on_drift: str,
 ) -> pa.Table:
+    schema = arrow_schema(columns)
+
     def fit(columns: pa.Schema) -> pa.Table:
         return read(columns).select(columns.names).cast(columns)
 
@@ -108,6 +120,9 @@ def _fitting(
         try:
             return fit(schema)
         except pa.ArrowException as error:
+            if on_drift == SKIP and (note := left_out()) is not None:
+                with suppress(pa.ArrowException):
+                    return fitting_rows(path, format, columns, read, note)
             raise SourceError(_misfit(path, format, schema, fit) or _text(error)) from error
 
 

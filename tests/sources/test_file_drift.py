@@ -15,7 +15,9 @@ from pyarrow import parquet
 
 from livebatch.engine.executors.inline import InlineExecutor
 from livebatch.errors import DefinitionError, JobFailed
+from livebatch.leftout import leaving_out
 from livebatch.sources import source
+from livebatch.sources.tables import read_row_groups
 from livebatch.testing import ManualContext, collected
 
 COLUMNS = {"k": "VARCHAR", "n": "BIGINT", "at": "TIMESTAMP"}
@@ -80,6 +82,17 @@ def test_rows_that_do_not_fit_are_left_out_and_told_of(tmp_path: Path, format: s
 def test_they_fail_their_batch_where_that_is_wanted(tmp_path: Path, format: str) -> None:
     with pytest.raises(JobFailed, match=f"some.{format}"):
         played(tmp_path, format, on_drift="fail")
+
+
+def test_a_part_of_a_file_is_as_the_whole(tmp_path: Path) -> None:
+    write(path := tmp_path / "some.parquet")
+    columns = tuple(COLUMNS.items())
+    found = []
+    for group, misfits in enumerate([0, 1, 0]):
+        with leaving_out(True) as left:
+            found += read_row_groups(str(path), columns, group, group + 1, "skip").to_pylist()
+        assert left.count == misfits
+    assert found == GOOD
 
 
 @pytest.mark.parametrize("format", ["csv", "json"])
