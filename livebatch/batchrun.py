@@ -6,11 +6,13 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from livebatch.block import read_rows
+from livebatch.block import BlockRef, BlockStore, decode, decode_table
 from livebatch.client import ClientRunner, Connection
 from livebatch.errors import DefinitionError, EngineLost
 from livebatch.events import Batch, Batches
@@ -28,6 +30,7 @@ from livebatch.interval import (
 )
 from livebatch.jobbar import JobBar
 from livebatch.rdd import to_lineage
+from livebatch.rowtables import table_rows
 from livebatch.stream import DStream, Input
 from livebatch.wire import BeginRun, EndRun, RunNext
 
@@ -38,6 +41,28 @@ Stream = DStream[Any]
 _TIME = pa.timestamp("ms", tz="UTC")
 
 
+class _Rows:
+    """The rows of a batch; those that come in tables stay there until they are asked for."""
+
+    def __init__(self, parts: Sequence[pa.Table | list[Any]]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    @cached_property
+    def rows(self) -> list[Any]:
+        return list(chain.from_iterable(map(_rows_of, self._parts)))
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield tables of the rows, none of them empty."""
+        from livebatch.columns import from_rows  # takes a moment
+
+        for part in filter(len, self._parts):
+            table = part if isinstance(part, pa.Table) else from_rows(part)
+            yield table.replace_schema_metadata(None)
+
+
 class BatchRun:
     """The settled batches of a stream that was run over history, oldest first.
 
@@ -46,27 +71,31 @@ class BatchRun:
     Attributes:
         label: what the stream is.
         times: of its batches, aware and local.
-        batches: the rows of each.
         bad: how many records were left out because a function raised on them.
     """
 
     def __init__(self, label: str) -> None:
         self.label = label
         self.times: list[datetime] = []
-        self.batches: list[list[Any]] = []
         self.bad = 0
+        self._batches: list[_Rows] = []
 
-    def add(self, batch: Batch, rows: list[Any]) -> None:
-        """Take in one more batch."""
+    def add(self, batch: Batch, parts: Sequence[pa.Table | list[Any]]) -> None:
+        """Take in one more batch, whose rows are those of tables and lists."""
         self.times.append(to_datetime(batch.time))
-        self.batches.append(rows)
+        self._batches.append(_Rows(parts))
         self.bad += batch.bad.count if batch.bad else 0
+
+    @property
+    def batches(self) -> list[list[Any]]:
+        """The rows of each batch."""
+        return [batch.rows for batch in self._batches]
 
     def __iter__(self) -> Iterator[tuple[datetime, list[Any]]]:
         return zip(self.times, self.batches, strict=True)
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self._batches)
 
     @property
     def latest(self) -> list[Any]:
@@ -75,18 +104,19 @@ class BatchRun:
         Raises:
             IndexError: there are no batches.
         """
-        return self.batches[-1]
+        return self._batches[-1].rows
 
     def rows(self) -> list[Any]:
         """Return the rows of all batches."""
-        return [row for batch in self.batches for row in batch]
+        return list(chain.from_iterable(self.batches))
 
     def to_arrow(self) -> pa.Table:
         """Return all rows as a table with the columns that `RDD.to_arrow` gives, after the time
         of the batch as ``batch_time``."""
-        from livebatch.columns import conform, from_rows, unified  # takes a moment
+        from livebatch.columns import conform, unified  # takes a moment
 
-        filled = [(time, from_rows(rows)) for time, rows in self if rows]
+        batches = zip(self.times, self._batches, strict=True)
+        filled = [(time, table) for time, batch in batches for table in batch.tables()]
         schema = unified(table.schema for _, table in filled).insert(
             0, pa.field("batch_time", _TIME)
         )
@@ -103,7 +133,7 @@ class BatchRun:
         return frame
 
     def __repr__(self) -> str:
-        count = sum(map(len, self.batches))
+        count = sum(map(len, self._batches))
         bad = f", {self.bad:,} bad records left out" if self.bad else ""
         return f"<BatchRun of {self.label}: {len(self):,} batches, {count:,} rows{bad}>"
 
@@ -284,7 +314,7 @@ def _run(
             reply = connection.request(RunNext(id, rdds), bar)
             assert isinstance(reply, Batches)
             for batch in reply.batches:
-                result.add(batch, [r for block in batch.blocks for r in read_rows(block, store)])
+                result.add(batch, [_copied(block, store) for block in batch.blocks])
                 print(batch.printed, end="")
             done += 1
             bar()
@@ -293,3 +323,15 @@ def _run(
         with suppress(EngineLost):
             connection.request(EndRun(id))
     return result
+
+
+def _copied(block: BlockRef, store: BlockStore) -> pa.Table | list[Any]:
+    """Return the rows of a block that the engine may forget."""
+    data = store.get(block)[block.span()]
+    if block.format == "arrow":
+        return decode_table(memoryview(bytes(data)))
+    return list(chain.from_iterable(decode(data, block.format)))
+
+
+def _rows_of(part: pa.Table | list[Any]) -> list[Any]:
+    return table_rows(part) if isinstance(part, pa.Table) else part

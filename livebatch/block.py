@@ -207,7 +207,7 @@ class Tables(Iterable[Any]):
 
 def _decoded(data: bytes, format: Format) -> Any:
     view = memoryview(data)
-    return Tables([_open(view)]) if format == "arrow" else [*chain(*decode(view, format))]
+    return Tables([decode_table(view)]) if format == "arrow" else [*chain(*decode(view, format))]
 
 
 def encode_tables(rows: Tables) -> Encoded:
@@ -282,7 +282,7 @@ def read_parts(ref: BlockRef, store: BlockStore) -> Iterator[list[Any]]:
 def decode(data: memoryview, format: Format) -> Iterator[list[Any]]:
     """Yield the rows that the data of a block hold, some at a time."""
     if format == "arrow":
-        yield from table_parts(_open(data))
+        yield from table_parts(decode_table(data))
         return
     while data:
         (size,) = _SIZE.unpack_from(data)
@@ -298,9 +298,10 @@ def read_table(ref: BlockRef, store: BlockStore) -> pa.Table:
         TypeError: its rows have no form as a table.
     """
     if ref.format == "arrow":
-        return _open(store.get(ref)[ref.span()])
+        return decode_table(store.get(ref)[ref.span()])
     return as_table(read_rows(ref, store))
 
 
-def _open(data: memoryview) -> pa.Table:
+def decode_table(data: memoryview) -> pa.Table:
+    """Return the table that the data of a block hold, which must stay there."""
     return pa.ipc.open_stream(pa.py_buffer(data)).read_all()

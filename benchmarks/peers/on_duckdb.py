@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from benchmarks.peers.answers import TEN_SECONDS, summary
 from benchmarks.peers.data import ADS, EVENT, GREP, P99, P99_WINDOW, SPLIT, TOP, WINDOW
@@ -16,11 +18,15 @@ COUNTS = f"""
     FROM {{}} JOIN ads USING (ad_id) WHERE event_type = 'view' GROUP BY ALL"""
 
 
-def asked(sql: str, **tables: Any) -> list[Any]:
+def asked(sql: str, **tables: Any) -> pa.Table:
     with duckdb.connect(config={"threads": 1}) as connection:
         for name, table in tables.items():
             connection.register(name, table)
-        return connection.sql(sql).fetchall()
+        return connection.sql(sql).to_arrow_table()
+
+
+def rows(table: pa.Table) -> list[Any]:
+    return list(zip(*table.to_pydict().values(), strict=True))
 
 
 def names(files: list[Path]) -> list[str]:
@@ -32,25 +38,25 @@ def text(files: list[Path]) -> str:
 
 
 def grep(files: list[Path]) -> Any:
-    return asked(f"SELECT count(*) FROM {text(files)} WHERE {GREP}")[0][0]
+    return asked(f"SELECT count(*) FROM {text(files)} WHERE {GREP}")[0][0].as_py()
 
 
 def word_count(files: list[Path]) -> Any:
     """Count all words once; the last window's top ten are only for comparison."""
 
-    def top(of: list[Path]) -> list[Any]:
+    def top(of: list[Path]) -> pa.Table:
         return asked(TOP.format(f"({SPLIT.format(text(of))})"))
 
     top(files)
-    return lambda: top(files[-WINDOW:])
+    return lambda: rows(top(files[-WINDOW:]))
 
 
 def campaigns(files: list[Path]) -> Any:
     """Count all windows; those that no later event has finished are left out for comparison."""
     source = f"read_json({names(files)}, format='newline_delimited', columns={EVENT})"
     found = asked(COUNTS.format(source), ads=ADS)
-    last = max(start for start, _, _ in found)
-    return lambda: sorted(row for row in found if row[0] < last)
+    last = pc.max(found["start"]).as_py()
+    return lambda: sorted(row for row in rows(found) if row[0] < last)
 
 
 def quantiles(files: list[Path]) -> Any:
@@ -58,4 +64,4 @@ def quantiles(files: list[Path]) -> Any:
     for end in range(1, len(files) + 1):
         window = files[max(0, end - P99_WINDOW) : end]
         found = asked(P99.format(f"read_parquet({names(window)})"))
-    return lambda: summary(found)
+    return lambda: summary(rows(found))

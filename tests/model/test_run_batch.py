@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
@@ -136,6 +137,17 @@ def test_the_result_is_a_table_with_the_time_of_the_batch() -> None:
     assert sorted(zip(frame["_1"], frame["_2"], strict=True)) == [("a", 2), ("b", 1), ("c", 1)]
     assert [int(time.timestamp() * 1000) - START for time in run.times] == [1000, 2000, 3000]
     assert repr(run).endswith("3 batches, 3 rows>")
+
+
+def test_a_table_of_a_frame_has_its_types_though_its_rows_were_asked_for() -> None:
+    with ManualContext("1s") as ssc:
+        frame = ssc.queue_stream().to_frame({"n": "SMALLINT", "at": "DATE"})
+        run = ssc.run_batch(frame, [[(1, None)], [], [(2, None)]])
+    assert run.rows() == [{"n": 1, "at": None}, {"n": 2, "at": None}]
+    table = run.to_arrow()
+    assert table.schema.types[1:] == [pa.int16(), pa.date32()]
+    assert table.column("n").to_pylist() == [1, 2]
+    assert run.latest is run.batches[-1]
 
 
 def test_bad_records_are_left_out_and_counted_and_a_failure_is_the_users_own() -> None:
