@@ -114,8 +114,12 @@ def attach(name: str | None = None) -> RemoteConnection:
 
 
 def _line_to(found: ConnectionFile) -> RemoteConnection:
-    alive, incarnation = partial(is_alive, found), partial(owner_of, found.name)
-    connection = RemoteConnection(found.router, found.publisher, alive, incarnation=incarnation)
+    connection = RemoteConnection(
+        found.router,
+        found.publisher,
+        partial(is_alive, found),
+        incarnation=partial(owner_of, found.name, runtime_dir()),
+    )
     connection.found = found
     return connection
 
@@ -185,7 +189,7 @@ class OwnedConnection(RemoteConnection):
             found.router,
             found.publisher,
             partial(_runs, process, found.name),
-            incarnation=partial(owner_of, found.name),
+            incarnation=partial(owner_of, found.name, runtime_dir()),
         )
         self.found, self._process, self._log = found, process, log
         _started.append(process)

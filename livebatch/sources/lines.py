@@ -54,10 +54,11 @@ class LineDecoder:
             self._partial.append(text)
             self.held += len(text)
             return []
-        text = "".join([*self._partial, text])
+        begun, cut = "".join(self._partial), text.startswith("\n")
         if "\r" in text:  # which is found much faster than both
             text = text.replace("\r\n", "\n")
         lines = text.split("\n")
+        lines[0] = begun.removesuffix("\r") if cut else begun + lines[0]
         last = lines.pop()
         self._partial, self.held = [last], len(last)
         return lines
