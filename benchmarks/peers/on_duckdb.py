@@ -51,6 +51,14 @@ def word_count(files: list[Path]) -> Any:
     return lambda: rows(top(files[-WINDOW:]))
 
 
+def words(files: list[Path]) -> Any:
+    """Count the words of each file by itself."""
+    counts = "SELECT max(n) FROM (SELECT word, count(*) AS n FROM ({}) GROUP BY word)"
+    with duckdb.connect(config={"threads": 1}) as connection:
+        for file in files:
+            connection.sql(counts.format(SPLIT.format(text([file])))).fetchall()
+
+
 def campaigns(files: list[Path]) -> Any:
     """Count all windows; those that no later event has finished are left out for comparison."""
     source = f"read_json({names(files)}, format='newline_delimited', columns={EVENT})"
