@@ -95,7 +95,7 @@ def read_records(
     with reading(path) as (filesystem, place):
         # A part can be told only of a file that is not compressed.
         opened = filesystem.open_input_stream if last is None else filesystem.open_input_file
-        with opened(place) as file:
+        with io.BufferedReader(opened(place), CHUNK) as file:
             if first:
                 file.seek(first * length)
             yield from islice(_records(file, path, length), None if last is None else last - first)

@@ -16,7 +16,7 @@ from livebatch.engine.files import Damaged, Files
 from livebatch.sinks import sink
 from livebatch.testing import ManualContext, check_sink, collected
 from tests.helpers import eventually
-from tests.recovery.test_processes import context, counted, kill
+from tests.recovery.processes import context, counted, kill
 from tests.sinks.places import records
 
 SERVER = os.environ.get("S3_SERVER")
