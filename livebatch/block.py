@@ -248,7 +248,7 @@ class Pickled:
         scratch = Scratch()
         self._segments = [Rows(scratch) for _ in range(segments)]
 
-    def add(self, segments: Sequence[Sequence[Any]]) -> None:
+    def add(self, segments: Sequence[Iterable[Any]]) -> None:
         """Add some rows to each segment."""
         for rows, more in zip(self._segments, segments, strict=True):
             rows.extend(more)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Collection, ItemsView, Iterable, Iterator, Sequence, Sized
 from functools import partial
 from itertools import chain, compress, count
 from typing import Any
@@ -48,7 +48,7 @@ from livebatch.rdd.operation import (
     Tabled,
     Unioned,
 )
-from livebatch.scratch import dumps, gathered
+from livebatch.scratch import dumps, gathered, is_short
 from livebatch.taskcontext import running
 from livebatch.tasks import Answer, Divide, Done, Failed, Step, Task
 
@@ -137,7 +137,10 @@ def _divided(task: Task, shuffle: Shuffled | Exchanged, rows: Data) -> Encoded:
         return encode_segments(shuffle.segments(rows))  # type: ignore[arg-type]
     split, pickled = task.steps[-1].split, Pickled(shuffle.count)
     combined = shuffle.combine(iter(rows))
-    rest = gathered(combined, lambda some: pickled.add(shuffle.divide(split, some)))
+    if isinstance(combined, ItemsView) and not is_short():  # they are all there already
+        rest: Collection[Any] = combined
+    else:
+        rest = gathered(combined, lambda some: pickled.add(shuffle.divide(split, some)))
     pickled.add(shuffle.divide(split, rest))
     return pickled.encoded()
 

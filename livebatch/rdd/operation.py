@@ -6,7 +6,7 @@ needs, and how to compute it. `compute` runs in workers only; everything else an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain, product
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -271,13 +271,14 @@ class Shuffled(Operation, frozen=True):
         """Return whether the parent is divided this way already, so that nothing need move."""
         return self.by is not None and parents[0].partitioner == self.by
 
-    def combine(self, rows: Rows) -> Rows:
+    def combine(self, rows: Rows) -> Iterable[Any]:
         """Return the rows of a map task that are to be divided."""
-        return rows if self.before is None else iter(load(self.before)(rows))
+        combined: Iterable[Any] = rows if self.before is None else load(self.before)(rows)
+        return combined
 
-    def divide(self, split: int, rows: list[Any]) -> list[Sequence[Any]]:
+    def divide(self, split: int, rows: Collection[Any]) -> list[Collection[Any]]:
         """Divide rows of a map task: some for each partition that comes out."""
-        divided: list[Sequence[Any]] = load(self.bucketing)(rows)
+        divided: list[Collection[Any]] = load(self.bucketing)(rows)
         first = -split % self.count if self.in_turn else 0
         return divided[first:] + divided[:first]
 
@@ -286,7 +287,7 @@ class Shuffled(Operation, frozen=True):
         return rows if self.after is None else load(self.after)(rows)
 
     def compute_narrow(self, inputs: list[Rows]) -> Data:
-        return self.compute(0, [self.combine(inputs[0])])
+        return self.compute(0, [iter(self.combine(inputs[0]))])
 
 
 class Tabled(Operation, frozen=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from numbers import Number
@@ -136,8 +136,8 @@ _memos: dict[int, _Buckets] = {}
 
 
 def by_key(
-    function: Callable[[Any], int] | None, partitions: int, rows: Sequence[tuple[Any, Any]]
-) -> list[Sequence[Any]]:
+    function: Callable[[Any], int] | None, partitions: int, rows: Collection[tuple[Any, Any]]
+) -> list[Collection[Any]]:
     """Divide (key, value) rows into one list for each partition.
 
     Raises:
