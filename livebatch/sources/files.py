@@ -52,7 +52,7 @@ def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
     held: list[bytes] = []
     for chunk in chunks:
         if end := chunk.rfind(b"\n") + 1:
-            yield b"".join([*held, chunk[:end]])
+            yield b"".join([*held, memoryview(chunk)[:end]])  # copied once
             held = []
         held.append(chunk[end:])
     if rest := b"".join(held):
