@@ -21,8 +21,8 @@ from livebatch.stream import DStream
 class Exchange(Frame):
     """Rows of each partition become states, which are divided by key and merged.
 
-    Params: ``before`` makes the states, ``after`` merges or finishes those of a partition;
-    ``keys``: the columns they are divided by, as SQL lists them.
+    Params: ``before`` makes the states, ``hashed`` makes them with the hash of their keys beside
+    them (None: there are no keys), ``after`` merges or finishes those of a partition.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class Exchange(Frame):
         label: str,
         columns: Columns,
         before: Builtin,
+        hashed: Builtin | None,
         after: Builtin,
-        keys: str,
     ) -> None:
         super().__init__(parents, slide, label, columns, after)
-        self.params = (label, columns, before, after, keys)
-        self.before, self.keys = before, keys
+        self.params = (label, columns, before, hashed, after)
+        self.before, self.hashed = before, hashed
 
     def compute(self, time: Millis) -> RDD[Any] | None:
         rows = self.parents[0].rdd_at(time)
@@ -45,9 +45,9 @@ class Exchange(Frame):
 
     def divided(self, rows: RDD[Any]) -> RDD[Any]:
         """Return what becomes of the rows of a batch."""
-        count = rows.parallelism if self.keys else 1
-        divide = builtin(run.divided, self.keys, count)
-        by = Partitioner(count, divide)
+        count = rows.parallelism if self.hashed else 1
+        divide = builtin(run.divided, self.before if count == 1 else self.hashed, count)
+        by = Partitioner(count, builtin(run.divided, self.id))  # alike are batches of this stream
         return RDD(Exchanged(count, divide, self.before, self.function, by), [rows])
 
 
@@ -71,10 +71,12 @@ def states_of(
     """
     frame = source.frame
     partial = queried(plan.partial, frame.columns, source.statics)
+    with_hash = f"SELECT *, hash({plan.keys}) AS part FROM ({plan.partial})"
+    hashed = queried(with_hash, frame.columns, source.statics) if plan.keys else None
     after = merging(source, plan, plan.finish if finish else plan.merge)
     if in_order:
         after = builtin(counted.in_order, after)
-    return Exchange([frame], frame.slide, label, columns, partial, after, plan.keys)
+    return Exchange([frame], frame.slide, label, columns, partial, hashed, after)
 
 
 def merging(source: Source, plan: Plan, sql: str) -> Builtin:

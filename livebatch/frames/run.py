@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from livebatch.block import Tables
 from livebatch.closures import Function, load
@@ -109,14 +108,15 @@ def without_last(count: int, function: Any, *parts: Data) -> pa.Table:
     return table
 
 
-def divided(keys: str, count: int, rows: Data) -> list[pa.Table]:
-    """Tables for so many partitions, by the hash of some columns, as SQL lists them."""
-    table = pa.concat_tables(rows.tables)  # type: ignore[union-attr]
-    if count == 1 or not table.num_rows:
-        return [table] + [table.slice(0, 0)] * (count - 1)
-    sql = f"SELECT (hash({keys}) % {count})::INTEGER AS part FROM {THIS}"
-    part = kernel().run(sql, {THIS: table}).column(0)
-    return [table.filter(pc.equal(part, i)) for i in range(count)]
+def divided(function: Any, count: int, rows: Data) -> list[pa.Table]:
+    """Tables for so many partitions, of what a function makes of rows; where there are several, the
+    last column is a hash, which decides and is left out."""
+    table: pa.Table = function(rows)
+    if count == 1:
+        return [table]
+    *names, hashes = table.column_names
+    part = table.column(hashes).to_numpy() % count
+    return [table.select(names).filter(pa.array(part == i)) for i in range(count)]
 
 
 def table_of(rows: Data, columns: Columns) -> pa.Table:

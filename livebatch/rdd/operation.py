@@ -282,12 +282,12 @@ class Shuffled(Operation, frozen=True):
         first = -split % self.count if self.in_turn else 0
         return divided[first:] + divided[:first]
 
-    def compute(self, split: int, inputs: list[Rows]) -> Data:
+    def compute(self, split: int, inputs: Sequence[Iterable[Any]]) -> Data:
         rows: Iterable[Any] = chain.from_iterable(inputs)
         return rows if self.after is None else load(self.after)(rows)
 
     def compute_narrow(self, inputs: list[Rows]) -> Data:
-        return self.compute(0, [iter(self.combine(inputs[0]))])
+        return self.compute(0, [self.combine(inputs[0])])
 
 
 class Tabled(Operation, frozen=True):
@@ -326,22 +326,24 @@ class Tabled(Operation, frozen=True):
 
 class Exchanged(Shuffled, frozen=True):
     """Tables divided anew: ``before`` and ``after`` take rows that lie in tables and give one
-    table, ``bucketing`` takes a table and gives one for each partition."""
+    table, ``bucketing`` takes the same as ``before`` and gives a table for each partition."""
 
     takes_tables: ClassVar[bool] = True
 
     def is_narrow(self, parents: Sequence[RDD[Any]]) -> bool:
-        return self.count == parents[0].num_partitions == 1 or super().is_narrow(parents)
+        """Return whether there is one partition; that the parent's keys were called the same says
+        nothing of these."""
+        return self.count == parents[0].num_partitions == 1
 
     def combine(self, rows: Any) -> Any:
         return rows if self.before is None else Tables([load(self.before)(rows)])
 
     def segments(self, rows: Tables) -> list[pa.Table]:
         """Return the tables of a map task, one for each partition."""
-        divided: list[pa.Table] = load(self.bucketing)(self.combine(rows))
+        divided: list[pa.Table] = load(self.bucketing)(rows)
         return divided
 
-    def compute(self, split: int, inputs: list[Any]) -> Any:
+    def compute(self, split: int, inputs: Sequence[Any]) -> Any:
         rows = together(inputs)
         return rows if self.after is None else Tables([load(self.after)(rows)])
 

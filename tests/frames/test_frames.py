@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -61,6 +62,25 @@ def test_aggregates_by_key(play: Play) -> None:
         {"k": "c", "n": None, "mean": 1.0, "rows": 1},
     ]
     assert found[2] == []
+
+
+@pytest.mark.parametrize("aggregate", ["min(b)", "mode(b)", "avg(b)", "count(*)"])
+def test_what_was_grouped_is_grouped_anew(play: Play, aggregate: str) -> None:
+    batch = [(n, n % 7) for n in range(100) for _ in range(n % 7 + 1)]
+    expected = [(n, sum(number % 7 == n for number in range(100))) for n in range(7)]
+    frames: list[tuple[int, Callable[[Any], Any]]] = [
+        (1, lambda frame: frame.group_by("a").agg(n=aggregate)),
+        (1, lambda frame: frame.window("1s").group_by("a").agg(n=aggregate)),
+        (2, lambda frame: frame.group_by("a").agg(n=aggregate).window("2s")),
+    ]
+    for times, first in frames:
+        [_, found] = play(
+            lambda frame: first(frame).group_by("n").agg(m="count(*)"),  # noqa: B023
+            {"a": "BIGINT", "b": "BIGINT"},
+            [batch, batch],
+        )
+        counts = sorted((row["n"] - (aggregate == "count(*)"), row["m"]) for row in found)
+        assert counts == [(n, times * count) for n, count in expected]
 
 
 def test_aggregates_of_no_rows_are_those_of_sql(play: Play) -> None:
