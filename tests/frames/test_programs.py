@@ -15,6 +15,8 @@ from livebatch.testing import ManualContext
 
 COLUMNS = {"a": "BIGINT", "b": "BIGINT"}
 SCHEMA = pa.schema({"a": pa.int64(), "b": pa.int64()})
+TABLE = pa.table({"a": [0, 1, 1, 3, None], "c": [1, 2, 3, 4, 5]})
+"""It does not stream."""
 
 
 class Step(NamedTuple):
@@ -53,6 +55,14 @@ STEPS = {
         lambda frame: frame.union(frame.filter("a > 1")),
         "SELECT * FROM this UNION ALL SELECT * FROM this WHERE a > 1",
     ),
+    "joined": Step(
+        lambda frame: frame.join(TABLE, "a").select("c AS a, b"),
+        "SELECT c AS a, b FROM this JOIN stands USING (a)",
+    ),
+    "objects": Step(
+        lambda frame: frame.rows().filter(lambda row: row["a"]).to_frame(COLUMNS),
+        "SELECT * FROM this WHERE a <> 0",
+    ),
     "two batches": Step(lambda frame: frame.window("2s"), 2),
     "three batches": Step(lambda frame: frame.window("3s"), 3),
 }
@@ -85,6 +95,7 @@ def done(what: str | int, batches: list[pa.Table]) -> list[pa.Table]:
         windows = (batches[max(0, end - what) : end] for end in range(1, len(batches) + 1))
         return list(map(pa.concat_tables, windows))
     with duckdb.connect(config={"threads": 1}) as connection:
+        connection.register("stands", TABLE)
         return [
             connection.from_arrow(batch).query("this", what).to_arrow_table() for batch in batches
         ]
