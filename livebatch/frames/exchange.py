@@ -46,9 +46,12 @@ class Exchange(Frame):
     def divided(self, rows: RDD[Any]) -> RDD[Any]:
         """Return what becomes of the rows of a batch."""
         count = rows.parallelism if self.hashed else 1
-        divide = builtin(run.divided, self.before if count == 1 else self.hashed, count)
         by = Partitioner(count, builtin(run.divided, self.id))  # alike are batches of this stream
-        return RDD(Exchanged(count, divide, self.before, self.function, by), [rows])
+        if count == 1:
+            divide, before = builtin(run.undivided), self.before
+        else:
+            divide, before = builtin(run.divided, self.hashed, count), None
+        return RDD(Exchanged(count, divide, before, self.function, by), [rows])
 
 
 def states_of(

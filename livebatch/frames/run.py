@@ -108,13 +108,15 @@ def without_last(count: int, function: Any, *parts: Data) -> pa.Table:
     return table
 
 
+def undivided(rows: Data) -> list[pa.Table]:
+    """The table of the one partition that there is."""
+    return [pa.concat_tables(rows.tables)]  # type: ignore[union-attr]
+
+
 def divided(function: Any, count: int, rows: Data) -> list[pa.Table]:
-    """Tables for so many partitions, of what a function makes of rows; where there are several, the
-    last column is a hash, which decides and is left out."""
-    table: pa.Table = function(rows)
-    if count == 1:
-        return [table]
-    *names, hashes = table.column_names
+    """Tables for so many partitions, of what a function makes of rows: its last column is a hash,
+    which decides and is left out."""
+    *names, hashes = (table := function(rows)).column_names
     part = table.column(hashes).to_numpy() % count
     return [table.select(names).filter(pa.array(part == i)) for i in range(count)]
 

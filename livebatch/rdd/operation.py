@@ -326,7 +326,8 @@ class Tabled(Operation, frozen=True):
 
 class Exchanged(Shuffled, frozen=True):
     """Tables divided anew: ``before`` and ``after`` take rows that lie in tables and give one
-    table, ``bucketing`` takes the same as ``before`` and gives a table for each partition."""
+    table, ``bucketing`` takes what ``before`` gives, if it is there, and gives a table for each
+    partition."""
 
     takes_tables: ClassVar[bool] = True
 
@@ -340,7 +341,7 @@ class Exchanged(Shuffled, frozen=True):
 
     def segments(self, rows: Tables) -> list[pa.Table]:
         """Return the tables of a map task, one for each partition."""
-        divided: list[pa.Table] = load(self.bucketing)(rows)
+        divided: list[pa.Table] = load(self.bucketing)(self.combine(rows))
         return divided
 
     def compute(self, split: int, inputs: Sequence[Any]) -> Any:
