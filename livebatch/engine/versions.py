@@ -12,7 +12,8 @@ from livebatch._version import __version__
 from livebatch.errors import EngineError
 from livebatch.stream import DStream
 
-FORMAT = 1
+FORMAT = 2
+"""Another one whenever what is in records of streams, or in snapshots, changes."""
 
 
 class Versions(msgspec.Struct, frozen=True):
