@@ -12,6 +12,7 @@ from livebatch.frames.functions import calling
 from livebatch.frames.plan import Plan
 from livebatch.interval import Millis
 from livebatch.rdd import RDD
+from livebatch.rdd.data import all_to_one
 from livebatch.rdd.operation import Exchanged
 from livebatch.rdd.partitioner import Partitioner
 from livebatch.schema import Columns
@@ -48,7 +49,7 @@ class Exchange(Frame):
         count = rows.parallelism if self.hashed else 1
         by = Partitioner(count, builtin(run.divided, self.id))  # alike are batches of this stream
         if count == 1:
-            divide, before = builtin(run.undivided), self.before
+            divide, before = builtin(all_to_one), self.before
         else:
             divide, before = builtin(run.divided, self.hashed, count), None
         return RDD(Exchanged(count, divide, before, self.function, by), [rows])

@@ -108,11 +108,6 @@ def without_last(count: int, function: Any, *parts: Data) -> pa.Table:
     return table
 
 
-def undivided(rows: Data) -> list[pa.Table]:
-    """The table of the one partition that there is."""
-    return [pa.concat_tables(rows.tables)]  # type: ignore[union-attr]
-
-
 def divided(function: Any, count: int, rows: Data) -> list[pa.Table]:
     """Tables for so many partitions, of what a function makes of rows: its last column is a hash,
     which decides and is left out."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa
-
-from livebatch.block import Tables
 from livebatch.closures import Builtin, builtin
 from livebatch.interval import Millis
 from livebatch.rdd import RDD
+from livebatch.rdd.data import all_to_one
 from livebatch.rdd.operation import Exchanged
 from livebatch.stream import DStream
 
@@ -45,8 +43,3 @@ class Written(DStream[dict[str, Any]]):
 
 def _at(function: Builtin, time: Millis) -> Builtin:
     return Builtin(function.target, (*function.args, time))
-
-
-def all_to_one(rows: Tables) -> list[pa.Table]:
-    """Divide what lies in one table over one partition."""
-    return list(rows.tables)

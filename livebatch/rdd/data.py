@@ -81,6 +81,11 @@ def nothing_left(rows: Rows) -> Rows:
     yield from ()
 
 
+def all_to_one(rows: Tables) -> list[pa.Table]:
+    """Divide what lies in one table over one partition."""
+    return list(rows.tables)
+
+
 def together(parts: Sequence[Data]) -> Data:
     """Return rows one after the other; those that lie in tables stay there."""
     if len(parts) == 1:
