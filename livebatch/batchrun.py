@@ -92,7 +92,7 @@ class BatchRun:
         return [batch.rows for batch in self._batches]
 
     def __iter__(self) -> Iterator[tuple[datetime, list[Any]]]:
-        return zip(self.times, self.batches, strict=True)
+        return ((time, batch.rows) for time, batch in zip(self.times, self._batches, strict=True))
 
     def __len__(self) -> int:
         return len(self._batches)
