@@ -23,7 +23,7 @@ from livebatch.engine.server import Settings
 from tests.engine import hurried_engine
 from tests.helpers import eventually
 
-pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 BATCHES = 20_000
 EARLY, LATE = range(5_000, 10_000), range(15_000, BATCHES)
