@@ -45,7 +45,7 @@ class Kernel:
         self._lock = RLock()
         self._typed: set[str] = set()
         self._functions: dict[str, str] = {}
-        self._prepared: dict[tuple[str, str, pa.Schema], Prepared] = {}  # the last used last
+        self._prepared: dict[tuple[Any, ...], Prepared] = {}  # the last used last
 
     def run(self, sql: str, tables: Mapping[str, Any]) -> pa.Table:
         """Return the result of a query over tables by their names."""
@@ -53,24 +53,23 @@ class Kernel:
             for table in tables.values():
                 if isinstance(table, Flow):
                     stack.enter_context(table)
-            if len(tables) == 1:
-                [(name, table)] = tables.items()
-                return self._run_again(sql, name, table)
+            if len(tables) == 1 or all(map(_is_small, tables.values())):
+                return self._run_again(sql, tables)
             stack.enter_context(self._seeing(tables))  # how large each is matters for the plan
             return self._connection.sql(sql).to_arrow_table()
 
-    def _run_again(self, sql: str, name: str, table: Any) -> pa.Table:
-        """Return the result of a query over one table, from its plan if it has given few rows."""
-        key = sql, name, table.schema
+    def _run_again(self, sql: str, tables: Mapping[str, Any]) -> pa.Table:
+        """Return the result of a query, from its plan if it has given few rows."""
+        key = sql, *((name, table.schema) for name, table in tables.items())
         with self._lock:
             known = self._prepared.pop(key, None)
             if known is not None:
-                found = known.run(table)
+                found = known.run(tables)
             else:
-                with self._seeing({name: Seat(table)}):
+                with self._seeing({name: Seat(table) for name, table in tables.items()}):
                     found = self._connection.sql(sql).to_arrow_table()
             if len(found) < FEW:
-                self._prepared[key] = known or Prepared(self._connection.cursor(), sql, name, table)
+                self._prepared[key] = known or Prepared(self._connection.cursor(), sql, tables)
                 if len(self._prepared) > MOST:
                     self._prepared.pop(next(iter(self._prepared))).close()
         return found
@@ -117,6 +116,10 @@ class Kernel:
             finally:  # what is mapped must not stay so
                 for name in tables:
                     self._connection.unregister(name)
+
+
+def _is_small(table: Any) -> bool:
+    return isinstance(table, pa.Table) and len(table) < FEW
 
 
 @cache

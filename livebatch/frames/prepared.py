@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -30,39 +31,46 @@ class Seat:
 
 
 class Prepared:
-    """A query over one table.
+    """A query over tables.
 
     Args:
         connection: of its own, so that no other query's table has the same name.
         sql: the query.
-        name: of the table.
-        table: one with its columns.
+        tables: some with the same columns, by their names.
 
     Example:
         >>> from livebatch.duck import closed
         >>> tables = [pa.table({"n": numbers}) for numbers in ([1, 2], [3])]
-        >>> query = Prepared(closed(), "SELECT max(n) AS n FROM this", "this", tables[0])
-        >>> [query.run(table).to_pylist() for table in tables]
+        >>> query = Prepared(closed(), "SELECT max(n) AS n FROM this", {"this": tables[0]})
+        >>> [query.run({"this": table}).to_pylist() for table in tables]
         [[{'n': 2}], [{'n': 3}]]
     """
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, sql: str, name: str, table: Any
+        self, connection: duckdb.DuckDBPyConnection, sql: str, tables: Mapping[str, Any]
     ) -> None:
-        self._connection, self._seat = connection, Seat(table)
-        connection.register(name, self._seat)
+        self._connection = connection
+        self._seats = {name: Seat(table) for name, table in tables.items()}
+        for name, seat in self._seats.items():
+            connection.register(name, seat)
         connection.execute(f"PREPARE query AS {sql}")
-        self._seat.table = None
+        self._clear()
 
-    def run(self, table: Any) -> pa.Table:
-        """Return the result over a table; of large ones this makes one more copy."""
-        self._seat.table = table
+    def run(self, tables: Mapping[str, Any]) -> pa.Table:
+        """Return the result over tables; of large ones this makes one more copy."""
+        for name, seat in self._seats.items():
+            seat.table = tables[name]
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Arrow output on a DB-API result")
                 return self._connection.execute("EXECUTE query").to_arrow_table()
-        finally:  # what is mapped must not stay so
-            self._seat.table = None
+        finally:
+            self._clear()
+
+    def _clear(self) -> None:
+        """Let go of the tables: what is mapped must not stay so."""
+        for seat in self._seats.values():
+            seat.table = None
 
     def close(self) -> None:
         """Forget the plan."""
