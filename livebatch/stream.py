@@ -92,8 +92,8 @@ class DStream(Generic[T]):
         lookback: how far behind a batch time the parents' batches are that it uses.
         cuts_lineage: whether each batch is computed from the one before.
         holds_state: whether that is a state by key, which can be asked for.
-        exports_states: whether its batches hold states of DuckDB's, which another version may not
-            understand.
+        exports_states: whether its batches hold states or hashes of DuckDB's, which another version
+            may not understand.
         reaches_back: whether batches from before it was defined can be had, where its parents
             still remember theirs.
         goes_on: whether it has batches even where its parents have none.

@@ -46,12 +46,22 @@ def slid(sql: str, left: int, before: Data, *parts: Data) -> pa.Table:
     """
     state, *rest = _tables(before)
     entered, gone = _tables(*parts[left:]), _tables(*parts[:left])
-    changed = None if rest else _changed(state.combine_chunks(), entered, gone)
+    changed = None if rest else _changed(state, entered, gone)
     if changed is not None:
         return changed
     this = pa.concat_tables([state, *rest, *entered]).drop_columns(HASH)
     less = pa.concat_tables([state.slice(0, 0), *gone]).drop_columns(HASH)
     return _sorted(kernel().run(sql, {THIS: this, GONE: less}))
+
+
+def leading(state: str, most: int, finish: Callable[..., pa.Table], *parts: Data) -> pa.Table:
+    """What counts finish as, of which only the ``most`` with the highest ``state`` are wanted."""
+    counts = pa.concat_tables(_tables(*parts))
+    if len(counts) > most > 0:
+        values = counts.column(state).to_numpy()
+        least = np.partition(values, -most)[-most]
+        counts = counts.filter(pa.array(values >= least))
+    return finish(Tables([counts]))
 
 
 def _tables(*parts: Data) -> tuple[pa.Table, ...]:
@@ -68,36 +78,52 @@ def _changed(
     state: pa.Table, entered: tuple[pa.Table, ...], gone: tuple[pa.Table, ...]
 ) -> pa.Table | None:
     """Return what becomes of counts, or None if two keys have one hash."""
-    for counts, sign in [*((part, 1) for part in entered), *((part, -1) for part in gone)]:
-        changed = _added(state, counts.combine_chunks(), sign)
-        if changed is None:
-            return None
-        state = changed
-    left = state.column(-2).to_numpy() > 0
-    return state if left.all() else state.filter(pa.array(left))
-
-
-def _added(state: pa.Table, counts: pa.Table, sign: int) -> pa.Table | None:
-    hashes, new = _hashes(state), _hashes(counts)
-    at = np.searchsorted(hashes, new)
-    found = at < len(hashes)
-    found[found] = hashes[at[found]] == new[found]
-    fresh = counts.filter(pa.array(~found))
-    known = counts.filter(pa.array(found)) if len(fresh) else counts
-    keys = [name for name in state.column_names if name.startswith("k")]
-    if not state.select(keys).take(pa.array(at[found])).equals(known.select(keys)):
+    hashes, sums, keys = _hashes(state), [sum.copy() for sum in _sums(state)], _keys(state)
+    if _repeats(hashes):
         return None
-    for i, name in enumerate(state.column_names):
-        if name.startswith("s"):
-            sums = state.column(i).to_numpy().copy()
-            sums[at[found]] += sign * known.column(i).to_numpy()
-            state = state.set_column(i, name, pa.array(sums))
-    if not len(fresh):
-        return state
-    rows = np.arange(len(state) + len(fresh))
-    order = np.insert(rows[: len(state)], at[~found], rows[len(state) :])
-    return pa.concat_tables([state, fresh]).take(pa.array(order)).combine_chunks()
+    for part in gone:  # whose keys are there, since they have entered
+        at = np.searchsorted(hashes, _hashes(part))
+        for sum, less in zip(sums, _sums(part), strict=True):
+            sum[at] -= less
+    rows = old = np.arange(len(state))  # where the key of each count is in ``keys``
+    for part in entered:
+        new = _hashes(part)
+        if _repeats(new):
+            return None
+        at = np.searchsorted(hashes, new)
+        known = at < len(hashes)
+        known[known] = hashes[at[known]] == new[known]
+        there, fresh, added = at[known], np.flatnonzero(~known), _keys(part)
+        if not keys.take(pa.array(rows[there])).equals(added.filter(pa.array(known))):
+            return None
+        for i, more in enumerate(_sums(part)):
+            sums[i][there] += more[known]
+            sums[i] = np.insert(sums[i], at[fresh], more[fresh]) if len(fresh) else sums[i]
+        if len(fresh):
+            at = at[fresh]
+            hashes = np.insert(hashes, at, new[fresh])
+            rows = np.insert(rows, at, len(keys) + fresh)
+            keys = pa.concat_tables([keys, added]).combine_chunks()
+    left = sums[-1] > 0
+    if rows is not old or not left.all():
+        keys, hashes = keys.take(pa.array(rows[left])), hashes[left]
+        sums = [sum[left] for sum in sums]
+    return pa.table([*keys.columns, *sums, hashes], schema=state.schema)
+
+
+def _repeats(hashes: Any) -> bool:
+    return bool((hashes[1:] == hashes[:-1]).any())
 
 
 def _hashes(counts: pa.Table) -> Any:
     return counts.column(HASH).to_numpy()
+
+
+def _keys(counts: pa.Table) -> pa.Table:
+    names = [name for name in counts.column_names if name.startswith("k")]
+    return counts.select(names).combine_chunks()
+
+
+def _sums(counts: pa.Table) -> list[Any]:
+    names = [name for name in counts.column_names if name.startswith("s")]
+    return [counts.column(name).to_numpy() for name in names]

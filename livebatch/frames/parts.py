@@ -130,6 +130,19 @@ def limit_of(select: Node) -> Node | None:
     return next(found, None)
 
 
+def leading_of(orders: list[Node], limit: Node | None) -> tuple[str, int] | None:
+    """Return the column that rows are ordered by first, falling, and how many are kept; None if
+    that is not so."""
+    if not orders or limit is None or not _cuts_first(limit):
+        return None
+    by, most = orders[0]["expression"], limit["limit"]
+    if orders[0]["type"] != "DESCENDING" or by["class"] != "COLUMN_REF":
+        return None
+    [name] = by["column_names"]
+    whole = most["type"] == CONSTANT and most["literal"]["kind"] == "INTEGER"
+    return (name, int(most["literal"]["text"])) if whole and name.startswith("s") else None
+
+
 def finishing(
     final: str,
     items: list[Node],
@@ -148,8 +161,13 @@ def finishing(
         return written(select), ""
     by = [order | {"expression": column(f"o{i}")} for i, order in enumerate(orders)]
     modifiers: list[Node] = [{"type": "ORDER_MODIFIER", "orders": by}] if by else []
-    first_cut = limit is not None and limit["offset"] is None
     modifiers += [limit] if limit is not None else []
     names = ", ".join(quoted(name) for name, _ in columns)
     last = parse(f"SELECT {names} FROM {THIS}") | {"modifiers": modifiers}
-    return written(select | ({"modifiers": modifiers} if first_cut else {})), written(last)
+    cut = {"modifiers": modifiers} if limit is not None and _cuts_first(limit) else {}
+    return written(select | cut), written(last)
+
+
+def _cuts_first(limit: Node) -> bool:
+    """Return whether a limit of what it leaves of each part is one of all."""
+    return limit["offset"] is None and limit["limit_type"] == "ROW_COUNT"

@@ -40,6 +40,7 @@ from livebatch.frames.parts import (
     check_shape,
     finishing,
     is_its_state,
+    leading_of,
     limit_of,
     merge_of,
     orders_of,
@@ -75,6 +76,7 @@ class Plan:
         slide: for counts, which are exact: adds states of ``this`` and takes off those of ``gone``,
             and keeps the keys that are left; empty if there are other aggregates.
         slid: finishes what that gives; it has each key once.
+        leading: by which state that orders first, falling, and how many it keeps, if it does.
         last: orders and cuts off what the partitions have given; empty if nothing is to be done.
         finished: the columns that ``finish`` gives; those that ``last`` orders by are besides.
     """
@@ -89,6 +91,7 @@ class Plan:
     rows: bool
     slide: str = ""
     slid: str = ""
+    leading: tuple[str, int] | None = None
     last: str = ""
     finished: Columns = ()
 
@@ -181,8 +184,9 @@ class _Planner:
         slid, _ = finishing(ALL, items, having, orders, limit, columns)
         (finish, narrow), (slid, _) = narrowed(finish, columns), narrowed(slid, columns)
         keys, slide = ", ".join(self._key_names()), self._slide() if counts else ""
+        leading = leading_of(orders, limit) if counts and having is None else None
         return Plan(self.sql, narrow, partial, merge, finish, keys, states, self.rows,
-                    slide, slid if counts else "", last)  # fmt: skip
+                    slide, slid if counts else "", leading, last)  # fmt: skip
 
     def _counts(self) -> bool:
         """Return whether all aggregates are counts by key; the last is one of rows then."""

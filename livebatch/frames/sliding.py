@@ -105,6 +105,7 @@ class SlidStates(DStream[Any]):
     entered the window added and what has left it taken off."""
 
     cuts_lineage = True
+    exports_states = True
 
     def __init__(
         self,
@@ -155,7 +156,10 @@ def slid_window(source: Source, plan: Plan, label: str, window: Sliding) -> Fram
     level = states_of(source, plan, f"counts of {label}", (), finish=False, in_order=True)
     slide, merge = window.slide, builtin(counted.in_order, merging(source, plan, plan.merge))
     counts = SlidStates([level], slide, f"slid {label}", window.length, merge, plan.slide)
-    return known(Frame([counts], slide, label, plan.finished, merging(source, plan, plan.slid)))
+    finish = merging(source, plan, plan.slid)
+    if plan.leading is not None:
+        finish = builtin(counted.leading, *plan.leading, finish)
+    return known(Frame([counts], slide, label, plan.finished, finish))
 
 
 def rows_by_key(source: Source, plan: Plan, label: str) -> Stream:

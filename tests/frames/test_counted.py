@@ -17,6 +17,7 @@ from livebatch.testing import ManualContext, collected
 COLUMNS = {"k": "VARCHAR", "n": "DOUBLE"}
 keys = st.tuples(st.sampled_from(["", "a", "ß", "b", None]), st.sampled_from([0.0, None, 1.5]))
 batches = st.lists(st.lists(keys, max_size=7), min_size=1, max_size=8)
+MOST = "SELECT k, n, count(*) AS c FROM this GROUP BY ALL ORDER BY c DESC LIMIT 2"
 hashes = ["hash({})", "hash({}) % 2", "0::UBIGINT"]
 
 
@@ -40,12 +41,16 @@ def test_counts_whatever_the_hashes(monkeypatch: pytest.MonkeyPatch, hash_of: st
         with ManualContext("1s", executor=InlineExecutor(slots)) as ssc:
             frame = ssc.queue_stream(given_batches).to_frame(COLUMNS).window(length, slide)
             found = collected(frame.group_by("k, n").agg(c="count(*)"))
+            most = collected(frame.sql(MOST))
             ssc.start()
             ssc.advance(len(given_batches))
             ssc.await_termination(timeout=0)
-        for i, batch in enumerate(found):
+        for i, (batch, first) in enumerate(zip(found, most, strict=True)):
             at = (i + 1) * slide
             rows = [row for part in given_batches[max(0, at - length) : at] for row in part]
-            assert {(row["k"], row["n"]): row["c"] for row in batch} == Counter(rows)
+            counts = Counter(rows)
+            assert {(row["k"], row["n"]): row["c"] for row in batch} == counts
+            assert [row["c"] for row in first] == [n for _, n in counts.most_common(2)]
+            assert all(counts[row["k"], row["n"]] == row["c"] for row in first)
 
     holds()

@@ -129,6 +129,14 @@ def test_order_and_limit_of_aggregates(play: Play) -> None:
     assert found[3] == [{"k": "b", "n": 6}, {"k": "a", "n": 4}]
 
 
+@pytest.mark.parametrize("window", ["1s", "4s"])
+def test_a_limit_of_percents_is_one_of_all_rows(play: Play, window: str) -> None:
+    sql = "SELECT n, count(*) AS c FROM this GROUP BY n ORDER BY c DESC, n LIMIT 50%"
+    rows = [[("a", n, 0.5) for n in (1, 2, 2, 3, 4, 4)]]
+    found = play(lambda f: f.window(window).sql(sql), COLUMNS, rows)
+    assert found == [[{"n": 2, "c": 2}, {"n": 4, "c": 2}]]
+
+
 def test_order_limit_and_distinct_of_rows(play: Play) -> None:
     found = play(lambda f: f.union(f).distinct().order_by("n DESC, k").limit(1), COLUMNS, BATCHES)
     assert [[row["k"] for row in batch] for batch in found] == [["b"], ["a"], [], ["b"]]

@@ -63,13 +63,12 @@ def _bag(rows: list[Any]) -> list[str]:
     return sorted(map(repr, rows))
 
 
+@pytest.mark.parametrize("build", ["states of a window", "counts of a window"])
 def test_states_of_another_duckdb_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: str
 ) -> None:
     life = Reborn(str(tmp_path), 1, lambda: InlineExecutor(2))
-    life.ssc.register(
-        "out", FRAMES["states of a window"](life.ssc.queue_stream().to_frame(COLUMNS))
-    )
+    life.ssc.register("out", FRAMES[build](life.ssc.queue_stream().to_frame(COLUMNS)))
     life.ssc.start()
     life.advance_to(3)
     monkeypatch.setattr("livebatch.engine.versions.duckdb_version", lambda: "9.9")
