@@ -16,6 +16,9 @@ from livebatch.wire import BeginRun, Refused
 
 Reply = Callable[[Message], None]
 
+OVERLAP = 2
+"""So many batches are under way at once, so that no worker waits for the last task of one."""
+
 
 class Run:
     """An engine under a clock of its own, which shares the jobs of one that runs live.
@@ -33,9 +36,11 @@ class Run:
     def __init__(self, live: Engine, program: BeginRun) -> None:
         self._program = program
         self._clock = ManualClock(program.zero)
-        self._batch: Batch | None = None
-        self._reply: Reply | None = None
-        config = Config(program.batch, live.config.strict, urgency=AD_HOC)
+        self._under_way = 0
+        self._settled: list[Batch] = []
+        self._refused: Refused | None = None
+        self._wait: tuple[int, Reply] | None = None
+        config = Config(program.batch, live.config.strict, urgency=AD_HOC, overlap=OVERLAP)
         jobs = live.jobs
         self._engine = Engine(
             config, self._clock, live.executor, jobs.driver, self, self._heard, jobs=jobs
@@ -44,16 +49,21 @@ class Run:
         self._engine.start()
 
     def next(self, rdds: Sequence[RDD[Any]], reply: Reply) -> None:
-        """Run one more batch, made of these RDDs, one for each input."""
+        """Run one more batch, made of these RDDs, one for each input; see `RunNext`."""
         for stream, rdd in zip(self._program.inputs, rdds, strict=True):
             self._engine.allocator.offered(stream, [rdd])
-        self._batch, self._reply = None, reply
+        self._under_way += 1
         self._clock.advance(self._program.batch)
         self._engine.advance()
+        self._answer_at(OVERLAP - 1, reply)
+
+    def rest(self, reply: Reply) -> None:
+        """Finish what is under way; see `RunRest`."""
+        self._answer_at(0, reply)
 
     def end(self) -> None:
         """Give up what is under way, and forget everything."""
-        self._reply = None
+        self._wait = None
         self._engine.clear()
 
     def code_in_use(self) -> set[str]:
@@ -63,17 +73,28 @@ class Run:
     def append(self, entry: Entry) -> None:
         """Take note of how a batch gets on; see `livebatch.engine.log.BatchLog`."""
         if isinstance(entry, Settled):
-            self._answer(Batches((self._batch,) if self._batch else ()))
+            self._under_way -= 1
+            self._answer()
 
     def _heard(self, event: Event) -> None:
         if isinstance(event, BatchSettled) and event.batch.output == self._program.id:
-            self._batch = event.batch
+            self._settled.append(event.batch)
         elif isinstance(event, BatchFailed):
             failure = event.failure
             said = f"{failure.kind}: {failure.message}"
-            self._answer(Refused("JobFailed", said, failure, event.printed))
+            self._refused = Refused("JobFailed", said, failure, event.printed)
+            self._answer()
 
-    def _answer(self, message: Message) -> None:
-        reply, self._reply = self._reply, None
-        if reply is not None:
-            reply(message)
+    def _answer_at(self, most: int, reply: Reply) -> None:
+        """Answer as soon as so few batches, at most, are under way."""
+        self._wait = most, reply
+        self._answer()
+
+    def _answer(self) -> None:
+        if self._wait is None:
+            return
+        most, reply = self._wait
+        if self._refused is None and self._under_way > most:
+            return
+        settled, self._settled, self._wait = tuple(self._settled), [], None
+        reply(self._refused or Batches(settled))
