@@ -215,3 +215,4 @@ def test_when_the_kernel_starts_again_the_picture_stays(notebook: Notebook) -> N
     notebook.wait(f"{VIEW}.line.el.innerText.includes('detached — run %engine attach')")
     assert notebook.evaluate(f"{VIEW}.el.isConnected && {VIEW}.source.data.xs[0].length > 10")
     notebook.screenshot("controls-detached")
+    notebook.evaluate(f"({VIEW}.presence.change(false), {VIEW}.pause(true))")  # no error

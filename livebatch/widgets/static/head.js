@@ -25,7 +25,7 @@ class Head {
     this.select.title = "How much of the past to show";
     this.select.setAttribute("aria-label", this.select.title);
     this.select.hidden = true;
-    this.select.onchange = () => view.model.send({ do: "window", value: +this.select.value });
+    this.select.onchange = () => view.send({ do: "window", value: +this.select.value });
     this.toggle = control.button(bar, "pause", "Pause this view", () => view.pause(!view.paused));
     control.button(bar, "png", "Save the picture (PNG)", () => this.savePicture());
     control.button(bar, "csv", "Save the data of the picture (CSV)", () => this.order());
@@ -58,7 +58,7 @@ class Head {
   }
 
   order() {
-    this.view.model.send({ do: "csv", page: this.view.presence.id });
+    this.view.send({ do: "csv", page: this.view.presence.id });
   }
 
   saved({ csv, page: wanted }, buffer) {

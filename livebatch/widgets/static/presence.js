@@ -36,7 +36,7 @@ class Presence {
   }
 
   tell(more = {}) {
-    this.view.model.send(this.note(more));
+    this.view.send(this.note(more));
   }
 
   // One view speaks for all of its kernel: to a kernel, many messages are more work than long ones.
@@ -46,7 +46,7 @@ class Presence {
     for (const kernel of new Set(owing.map((view) => view.kernel))) {
       const views = owing.filter((view) => view.kernel === kernel);
       const all = views.map(({ model, presence }) => [model.get("key"), presence.note()]);
-      views[0].model.send({ all });
+      views[0].send({ all });
     }
   }
 
@@ -75,6 +75,6 @@ class Presence {
     clearInterval(this.timer);
     this.observer.disconnect();
     document.removeEventListener("visibilitychange", this.look);
-    if (!this.view.detached) this.tell({ sees: false, gone: true });
+    this.tell({ sees: false, gone: true });
   }
 }

@@ -4,7 +4,7 @@
 const MARK_MS = 900;
 const TURNS = ["none", "descending", "ascending"];
 
-painters.table = async ({ model, el, note }) => {
+painters.table = async ({ el, note, send }) => {
   const frame = add(el, "div", "livebatch-table");
   const table = add(frame, "table");
   const head = add(add(table, "thead"), "tr");
@@ -40,7 +40,7 @@ painters.table = async ({ model, el, note }) => {
     cell.setAttribute("aria-sort", turn);
     if (button.textContent !== name) button.textContent = button.title = name;
     const way = TURNS[(TURNS.indexOf(turn) + 1) % TURNS.length];
-    button.onclick = () => model.send({ do: "sort", column: i, way });
+    button.onclick = () => send({ do: "sort", column: i, way });
   }
 
   // Shows for a moment which cells are new, unless most of them are: that would say nothing.

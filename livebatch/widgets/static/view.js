@@ -73,6 +73,11 @@ class LiveView {
     this.presence.tell({ ask: true });
   }
 
+  // A kernel that is gone is told nothing: its comm would complain.
+  send(message) {
+    if (!this.detached) this.model.send(message);
+  }
+
   receive(message, buffers) {
     if (message.csv) return this.head.saved(message, buffers[0]);
     this.presence.heard();
@@ -122,7 +127,8 @@ class LiveView {
     this.body.replaceChildren();
     try {
       const note = (text) => say(this.note, text);
-      const painter = await painters[kind]({ model: this.model, el: this.body, item, note });
+      const send = (message) => this.send(message);
+      const painter = await painters[kind]({ model: this.model, el: this.body, item, note, send });
       if (this.closed || this.kind !== kind) return painter.dispose();
       this.painter = painter;
       this.apply();
@@ -157,7 +163,7 @@ class LiveView {
   pause(paused) {
     this.wish = paused;
     this.freeze(paused);
-    this.model.send({ do: "pause", value: paused });
+    this.send({ do: "pause", value: paused });
   }
 
   freeze(paused) {
