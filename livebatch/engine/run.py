@@ -11,13 +11,15 @@ from livebatch.engine.core import AD_HOC, Engine
 from livebatch.engine.log import Entry, Settled
 from livebatch.events import Batch, Batches, BatchFailed, BatchSettled, Event, Message
 from livebatch.graph import Output
+from livebatch.operators.errors import Errors
 from livebatch.rdd import RDD
 from livebatch.wire import BeginRun, Refused
 
 Reply = Callable[[Message], None]
 
 OVERLAP = 2
-"""So many batches are under way at once, so that no worker waits for the last task of one."""
+"""So many batches are under way at once, so that no worker waits for the last task of one; unless
+what one leaves out is input of the next."""
 
 
 class Run:
@@ -40,7 +42,9 @@ class Run:
         self._settled: list[Batch] = []
         self._refused: Refused | None = None
         self._wait: tuple[int, Reply] | None = None
-        config = Config(program.batch, live.config.strict, urgency=AD_HOC, overlap=OVERLAP)
+        alone = any(node.kind == Errors.__name__ for node in program.nodes)
+        self._overlap = 1 if alone else OVERLAP
+        config = Config(program.batch, live.config.strict, urgency=AD_HOC, overlap=self._overlap)
         jobs = live.jobs
         self._engine = Engine(
             config, self._clock, live.executor, jobs.driver, self, self._heard, jobs=jobs
@@ -55,7 +59,7 @@ class Run:
         self._under_way += 1
         self._clock.advance(self._program.batch)
         self._engine.advance()
-        self._answer_at(OVERLAP - 1, reply)
+        self._answer_at(self._overlap - 1, reply)
 
     def rest(self, reply: Reply) -> None:
         """Finish what is under way; see `RunRest`."""
