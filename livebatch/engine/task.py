@@ -53,7 +53,7 @@ from livebatch.taskcontext import running
 from livebatch.tasks import Answer, Divide, Done, Failed, Step, Task
 
 _BY_RECORD = {"on_value", "each_on_value", "with_key", "framed"}
-_TAKE_TABLES = {"collect_table", "collect_rows"}
+_TAKE_TABLES = {"collect_table", "collect_rows", "count_rows"}
 
 
 def run_task(task: Task, store: BlockStore) -> Done | Failed:

@@ -42,6 +42,9 @@ class Flow(Tables):
     def tables(self) -> tuple[pa.Table, ...]:  # type: ignore[override]
         return tuple(self.make())
 
+    def __len__(self) -> int:
+        return super().__len__() if "tables" in self.__dict__ else sum(map(len, self.make()))
+
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         self._rest = self._batches()
         reader = pa.RecordBatchReader.from_batches(self.schema, self._rest)
