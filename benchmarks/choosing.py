@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import Measure
-from benchmarks.streams import cpu_seconds
+from benchmarks.peers import work
 from livebatch.frames import chosen
 from livebatch.frames.choice import Choice
 from livebatch.interval import Millis
@@ -79,10 +79,10 @@ def slide_ms(call: str, files: list[Path], executor: Any) -> float:
         ssc.register("window", window)
         ssc.start()
         for number in range(BATCHES):
-            begun = cpu_seconds()
+            begun = work()
             Path(folder, f"{number:03}.parquet").hardlink_to(files[number % len(files)])
             ssc.advance("1s")
-            taken.append(cpu_seconds() - begun)
+            taken.append(work() - begun)
         ssc.await_termination(timeout=0)
     return 1000 * median(taken[-COUNTED:])
 

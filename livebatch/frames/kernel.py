@@ -22,6 +22,9 @@ SHARE = 0.5
 FEW = 10_000
 """To copy fewer rows once more costs less than to plan their query again."""
 
+SMALL = 100_000
+"""Tables of fewer rows are joined as well by a plan that does not know how many there are."""
+
 MOST = 128
 """So many plans are kept."""
 
@@ -119,7 +122,7 @@ class Kernel:
 
 
 def _is_small(table: Any) -> bool:
-    return isinstance(table, pa.Table) and len(table) < FEW
+    return isinstance(table, pa.Table) and len(table) < SMALL
 
 
 @cache
