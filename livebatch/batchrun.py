@@ -32,7 +32,7 @@ from livebatch.jobbar import JobBar
 from livebatch.rdd import to_lineage
 from livebatch.rowtables import table_rows
 from livebatch.stream import DStream, Input
-from livebatch.wire import BeginRun, EndRun, RunNext, RunRest
+from livebatch.wire import BeginRun, EndRun, RunNext
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -307,22 +307,17 @@ def _run(
     inputs = tuple(stream.id for stream in program.inputs)
     begin = BeginRun(id, tuple(nodes.values()), inputs, program.stream.id, every, zero)
     bar = JobBar(lambda: (done, len(history)), runner.bar, "batch")
-
-    def take(request: RunNext | RunRest) -> None:
-        reply = connection.request(request, bar)
-        assert isinstance(reply, Batches)
-        for batch in reply.batches:
-            result.add(batch, [_copied(block, store) for block in batch.blocks])
-            print(batch.printed, end="")
-
     try:
         connection.request(begin)
         for given in history:
             rdds = tuple(to_lineage(as_rdd(batch, runner)) for batch in given)
-            take(RunNext(id, rdds))
+            reply = connection.request(RunNext(id, rdds), bar)
+            assert isinstance(reply, Batches)
+            for batch in reply.batches:
+                result.add(batch, [_copied(block, store) for block in batch.blocks])
+                print(batch.printed, end="")
             done += 1
             bar()
-        take(RunRest(id))
     finally:
         bar.close()
         with suppress(EngineLost):

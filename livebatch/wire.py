@@ -283,17 +283,11 @@ class BeginRun(Message, frozen=True):
 
 
 class RunNext(Message, frozen=True):
-    """Run one more batch, given what each input has for it; the reply, as soon as another one can
-    be given, is the batches that have settled since the last, as `Batches`."""
+    """Run one more batch, given what each input has for it; the reply is the settled batch, or
+    none where the stream has none then, as `Batches`."""
 
     run: str
     rdds: tuple[Lineage, ...]
-
-
-class RunRest(Message, frozen=True):
-    """Finish the batches that are under way; the reply is those, as `Batches`."""
-
-    run: str
 
 
 class EndRun(Message, frozen=True):
@@ -345,8 +339,8 @@ AnyMessage: TypeAlias = (
     | Room | Finished
     | Hello | Welcome | Define | Remove | Discard | Start | Stop | RunJob | CancelJob | Settled
     | KeepCode | SendAgain | KeepCheckpoints | Pause | Explain | Explained | Resize | Release
-    | AskProgress | KeepRDD | Kept | Offer | BeginRun | RunNext | RunRest | EndRun | Status
-    | AskTasks | TaskRuns | Ok | AskState | StateFound | SharedRequest | Answers | Refused | Event
+    | AskProgress | KeepRDD | Kept | Offer | BeginRun | RunNext | EndRun | Status | AskTasks
+    | TaskRuns | Ok | AskState | StateFound | SharedRequest | Answers | Refused | Event
     | EngineStatus | Batches
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from livebatch.clock import Clock
 from livebatch.engine.log import Entry, NotSettled, Settled
-from livebatch.engine.progress import Work
+from livebatch.engine.progress import Progress
 from livebatch.events import (
     BatchCompleted,
     BatchFailed,
@@ -52,13 +52,13 @@ class Batches:
         """Whether a batch is being made."""
         return time in self._open
 
-    def work_begins(self, work: Work) -> Millis:
+    def work_begins(self, progress: Progress, job: Job) -> Millis:
         """Take note that work on an output has begun, if it had not; return when."""
-        if work.begun is None:
-            output, time = work.job.output, work.job.time
+        if progress.begun is None:
+            output = job.output
             name = output.name or (output.function.name if output.function else "")
-            self._publish(OutputBegun(output.id, name, time, work.begin(self._clock)))
-        return work.begin(self._clock)
+            self._publish(OutputBegun(output.id, name, job.time, progress.begin(self._clock)))
+        return progress.begin(self._clock)
 
     def made(self, job: Job, costs: Mapping[str, StageCost]) -> None:
         """Take note of what making an output has cost."""

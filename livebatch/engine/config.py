@@ -25,8 +25,6 @@ class Config:
         place: the directory of its blocks, if they lie in one.
         backpressure: whether pull sources are limited while batches fall behind.
         buffer: bytes of a push source that may wait, if it is not told.
-        overlap: so many batches of a stream are worked on at once. Where it is more than one, the
-            first that fails must be the last: later ones may have failed for its sake.
     """
 
     batch: Millis
@@ -36,7 +34,6 @@ class Config:
     place: str = ""
     backpressure: bool = True
     buffer: int = 256 << 20
-    overlap: int = 1
 
 
 @dataclass(frozen=True)

@@ -23,19 +23,21 @@ from livebatch.engine.intake import Intake
 from livebatch.engine.jobs import Job, Jobs
 from livebatch.engine.keeping import Keeping
 from livebatch.engine.log import BatchLog, Entry, Started
-from livebatch.engine.progress import Progress, Work, settled_batch
+from livebatch.engine.progress import Progress, settled_batch
 from livebatch.engine.states import States
 from livebatch.errors import NotRunning
 from livebatch.events import (
     BatchSettled,
     CheckpointStatus,
     Event,
+    Explained,
     SourceState,
     StageCost,
     StreamingStarted,
     StreamPaused,
     StreamRemoved,
 )
+from livebatch.explain import explained
 from livebatch.failure import Failure
 from livebatch.filesystems import reason
 from livebatch.graph import Graph, Output
@@ -61,7 +63,6 @@ class Engine:
 
     Attributes:
         tick: the time of the next batch; None: it has not begun, or has been halted.
-        costs: what each stream's newest batch has taken, by the stream's id.
         trouble: what keeps batches from beginning, in words; else empty.
         checkpoints: tells how they are doing, if it keeps any.
     """
@@ -96,7 +97,7 @@ class Engine:
         self.batches = Batches(clock, self.note, self._publish)
         self._allotted: dict[str, RDD[Any]] | None = None
         self.keeping = Keeping(self)
-        self.costs: dict[str, StageCost] = {}
+        self._costs: dict[str, StageCost] = {}
 
     # -- the graph ---------------------------------------------------------------------------
 
@@ -150,11 +151,10 @@ class Engine:
             node.runner = self.runner
         for id, output in self.graph.outputs.items():
             slide = self.graph.stream_of(output).slide
-            most = self.config.overlap if output.function is None else 1
-            self.progress.setdefault(id, Progress(output, slide, most))
+            self.progress.setdefault(id, Progress(output, slide))
         for id in [id for id in self.progress if id not in self.graph.outputs]:
             self._drop_output(id)
-        self.costs = {id: c for id, c in self.costs.items() if id in self.graph.nodes}
+        self._costs = {id: c for id, c in self._costs.items() if id in self.graph.nodes}
         self.states.graph_changed()
         inputs = list(self.graph.inputs)
         self.jobs.delete(self.allocator.keep_only(inputs, self.clock.now()))
@@ -165,9 +165,9 @@ class Engine:
         progress = self.progress.pop(id)
         for job in progress.queue:
             self.batches.close(job.time)
-        for work in progress.current:
-            self.jobs.cancel(_job_id(work.job))
-            self.batches.close(work.job.time)
+        if progress.current is not None:
+            self.jobs.cancel(_job_id(progress.current))
+            self.batches.close(progress.current.time)
 
     # -- time --------------------------------------------------------------------------------
 
@@ -289,28 +289,19 @@ class Engine:
             return RDD(Stored(()), runner=self.runner)
 
     def go_on(self, progress: Progress) -> None:
-        """Work on an output's next batches, unless it is working on enough."""
-        while (work := progress.next()) is not None:
-            self._work_on(progress, work)
-
-    def _work_on(self, progress: Progress, work: Work) -> None:
-        job = work.job
-
-        def settled(done: JobDone) -> None:
-            progress.came_out(work, lambda: self._settled(progress, work, done))
-            self.go_on(progress)
-
-        def failed(failure: Failure, printed: str) -> None:
-            progress.came_out(work, lambda: self._not_settled(progress, job, failure, printed))
-            self.go_on(progress)
-
+        """Work on an output's next batch, unless it is working on one."""
+        job = progress.next()
+        if job is None:
+            return
+        settled = partial(self._settled, progress, job)
+        failed = partial(self._not_settled, progress, job)
         id, function = _job_id(job), job.output.function
         if function is None:
             strict, urgency = self.config.strict, self.urgency_at(job.time)
-            begun = partial(self.batches.work_begins, work)
+            begun = partial(self.batches.work_begins, progress, job)
             self.jobs.run(Job(id, job.rdd, None, settled, failed, None, urgency, strict, begun))
             return
-        self.batches.work_begins(work)
+        self.batches.work_begins(progress, job)
         self.jobs.call(
             id,
             function,
@@ -327,17 +318,17 @@ class Engine:
             return (AD_HOC,)
         return self.config.urgency, time
 
-    def _settled(self, progress: Progress, work: Work, done: JobDone) -> None:
-        job = work.job
-        self.costs.update(done.costs)
+    def _settled(self, progress: Progress, job: OutputJob, done: JobDone) -> None:
+        self._costs.update(done.costs)
         self.graph.took(job.time, {id: c.seconds for id, c in done.costs.items()}, done.stages)
         self.batches.made(job, done.costs)
-        begun = self.batches.work_begins(work)
+        begun = self.batches.work_begins(progress, job)
         batch = settled_batch(job, done, begun, self.clock.now())
         progress.finished(batch, job.rdd)
         self.faults.feed(done, job.time)
         self._publish(BatchSettled(batch))
         self.batches.close(job.time)
+        self.go_on(progress)
 
     def _not_settled(
         self, progress: Progress, job: OutputJob, failure: Failure, printed: str
@@ -345,6 +336,7 @@ class Engine:
         self.give_up(progress, job, f"{failure.kind}: {failure.message}")
         self.batches.failed(job, failure, printed)
         self.batches.close(job.time)
+        self.go_on(progress)
 
     def give_up(self, progress: Progress, job: OutputJob, reason: str) -> None:
         """Go on without an output's batch."""
@@ -390,6 +382,14 @@ class Engine:
         if time.isdigit():
             return node.generated.get(int(time))
         return next((rdd for rdd in node.held() if rdd.id == id), None)
+
+    def explain(self, name: str) -> Explained:
+        """Return how a named stream is computed, and what its newest batch cost.
+
+        Raises:
+            NotRunning: there is no such stream.
+        """
+        return explained(self.graph.named(name), self._costs)
 
 
 def _job_id(job: OutputJob) -> str:

@@ -1,9 +1,9 @@
-"""How one output gets on with its batches, which it takes and ends in order."""
+"""How one output gets on with its batches, which it takes in order."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,74 +16,49 @@ from livebatch.interval import Millis
 from livebatch.rdd import RDD, blocks_of
 
 
-@dataclass(eq=False)
-class Work:
-    """A batch that is being worked on.
-
-    Attributes:
-        begun: when work on it began, once it has.
-        end: notes how it came out, once that is known.
-    """
-
-    job: Job
-    begun: Millis | None = None
-    end: Callable[[], None] | None = None
-
-    def begin(self, clock: Clock) -> Millis:
-        """Take note that work has begun, if it had not; return when."""
-        if self.begun is None:
-            self.begun = clock.now()
-        return self.begun
-
-
 @dataclass
 class Progress:
-    """An output's queue, what it does now, and the settled batches it keeps.
-
-    Attributes:
-        most: so many batches are worked on at once.
-    """
+    """An output's queue, what it does now, and the settled batches it keeps."""
 
     output: Output
     slide: Millis
-    most: int = 1
     queue: deque[Job] = field(default_factory=deque)
-    current: deque[Work] = field(default_factory=deque)
+    current: Job | None = None
+    begun: Millis | None = None
     settled: deque[tuple[Batch, RDD[Any]]] = field(default_factory=deque)
     batches: int = 0
     bad: int = 0
     error: str | None = None
     failures: int = 0
 
-    def next(self) -> Work | None:
-        """Return the next batch to work on, unless enough are being worked on."""
-        if not self.queue or len(self.current) >= self.most:
+    def next(self) -> Job | None:
+        """Return the next batch to work on, unless one is being worked on."""
+        if self.current is not None or not self.queue:
             return None
-        self.current.append(Work(self.queue.popleft()))
-        return self.current[-1]
+        self.current, self.begun = self.queue.popleft(), None
+        return self.current
 
-    def came_out(self, work: Work, end: Callable[[], None]) -> None:
-        """Have it noted how a batch came out, once those before it have come out."""
-        work.end = end
-        while self.current and (end_of_first := self.current[0].end) is not None:
-            self.current.popleft()
-            end_of_first()
+    def begin(self, clock: Clock) -> Millis:
+        """Take note that work on the current batch has begun, if it had not; return when."""
+        if self.begun is None:
+            self.begun = clock.now()
+        return self.begun
 
     def unfinished(self) -> list[Job]:
         """Return the batches that are still to be done."""
-        return [*self.queue, *(work.job for work in self.current)]
+        return [*self.queue, *([self.current] if self.current else [])]
 
     def finished(self, batch: Batch, rdd: RDD[Any]) -> None:
         """Take note of a settled batch; keep it if the output keeps any."""
-        self.error = None
+        self.current, self.error = None, None
         self.batches += 1
         self.bad += batch.bad.count if batch.bad else 0
         if self.output.function is None:
             self.settled.append((batch, rdd))
 
     def failed(self, reason: str) -> None:
-        """Take note that a batch failed."""
-        self.error = reason
+        """Take note that the current batch failed."""
+        self.current, self.error = None, reason
         self.failures += 1
 
     def forget_before(self, time: Millis, least: Millis = 0) -> None:

@@ -115,21 +115,21 @@ class Scheduler:
         self._jobs[event.job] = job
         for stage in event.stages:
             if stage.id not in self._stages:
-                self._add(stage, event.job)
+                self._add(stage)
             elif self._stages[stage.id].running or self._stages[stage.id].done:
                 self._begin(stage.id)
             if self._stages[stage.id].ready:
                 heappush(self._ready, (job.rank, stage.id, event.job))
         self._settle()
 
-    def _add(self, stage: Stage, job: str) -> None:
+    def _add(self, stage: Stage) -> None:
         waits = {p for p in stage.parents if not self._is_complete(p)}
         for parent in waits:
             self._after.setdefault(parent, []).append(stage.id)
         pending = deque(range(len(stage.splits)))
         self._planned += 1
         self._stages[stage.id] = StageRun(
-            stage, job, waits, pending, streams=streams_in(stage), number=self._planned
+            stage, waits, pending, streams=streams_in(stage), number=self._planned
         )
         if not stage.splits:
             self._completed(stage.id)
@@ -188,8 +188,6 @@ class Scheduler:
             state = self._stages[job.result]
             if state.complete and not state.waits:
                 needed = [self._stages[s.id] for s in job.event.stages]
-                # What was made for another batch, on which this one goes on, is told of there.
-                needed = [s for s in needed if name == s.first or s.stage.time == state.stage.time]
                 outcomes = [done for s in needed for done in s.done.values()]
                 result = tuple(state.done[i] for i in range(len(state.done)))
                 seconds = sum(done.seconds for done in outcomes)

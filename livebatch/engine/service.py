@@ -15,7 +15,6 @@ from livebatch.engine.report import streams_of, task_runs
 from livebatch.engine.run import Run
 from livebatch.errors import LivebatchError, NotRunning
 from livebatch.events import Batches, EngineStatus, Message, TaskRuns
-from livebatch.explain import explained
 from livebatch.failure import Failure
 from livebatch.filesystems import reason
 from livebatch.rdd import (
@@ -47,7 +46,6 @@ from livebatch.wire import (
     Resize,
     RunJob,
     RunNext,
-    RunRest,
     Settled,
     Start,
     StateFound,
@@ -98,7 +96,7 @@ class Service:
             case KeepCheckpoints():
                 self._checkpoint(request.folder)
             case Explain():
-                return explained(engine.graph.named(request.name), engine.costs)
+                return engine.explain(request.name)
             case Resize():
                 engine.resize(request.workers)
             case Release():
@@ -127,11 +125,7 @@ class Service:
             case BeginRun():
                 self._runs[request.id] = Run(engine, request)
             case RunNext():
-                rdds = [self._rdd(lineage) for lineage in request.rdds]
-                self._run_of(request.run).next(rdds, reply)
-                return None
-            case RunRest():
-                self._run_of(request.run).rest(reply)
+                self._run_next(request, reply)
                 return None
             case EndRun():
                 if run := self._runs.pop(request.run, None):
@@ -174,11 +168,11 @@ class Service:
             Job(f"{rdd.id}.kept", rdd, None, done, failed, urgency=urgency, strict=True)
         )
 
-    def _run_of(self, id: str) -> Run:
-        run = self._runs.get(id)
+    def _run_next(self, request: RunNext, reply: Reply) -> None:
+        run = self._runs.get(request.run)
         if run is None:
-            raise NotRunning(f"there is no run {id}")
-        return run
+            raise NotRunning(f"there is no run {request.run}")
+        run.next([self._rdd(lineage) for lineage in request.rdds], reply)
 
     def _state(self, request: AskState) -> StateFound:
         found = self._engine.states.layers(request.name, request.until, request.limit)

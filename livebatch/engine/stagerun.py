@@ -48,7 +48,6 @@ class StageRun:
     """A stage that is under way, or done and still needed.
 
     Attributes:
-        first: the job that it was planned for first.
         waits: for these stages.
         pending: the indices of splits for which no task runs and none is done.
         running: the tasks that run; for one split, two at most.
@@ -57,7 +56,6 @@ class StageRun:
     """
 
     stage: Stage
-    first: str
     waits: set[str]
     pending: deque[int]
     done: dict[int, Done] = field(default_factory=dict)

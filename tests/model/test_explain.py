@@ -134,9 +134,9 @@ def test_costs_go_with_their_streams() -> None:
         ssc.start()
         ssc.advance("1s")
         engine = ssc.stepped.engine
-        assert set(engine.costs) == set(engine.graph.nodes)
+        assert set(engine._costs) == set(engine.graph.nodes)
         ssc.remove("numbers")
-        assert engine.costs == {}
+        assert engine._costs == {}
 
 
 def test_a_stream_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import threading
 from datetime import UTC, datetime, timedelta
@@ -16,8 +15,6 @@ import pytest
 from hypothesis import given, settings
 
 import livebatch as lb
-from livebatch.batchrun import BatchRun
-from livebatch.engine.executors.local import LocalExecutor
 from livebatch.errors import DefinitionError, JobFailed
 from livebatch.interval import to_datetime
 from livebatch.testing import START, ManualContext
@@ -160,58 +157,6 @@ def test_bad_records_are_left_out_and_counted_and_a_failure_is_the_users_own() -
         assert (run.bad, len(run.rows())) == (1, 199)
         with pytest.raises(JobFailed, match=r"(?s)ZeroDivisionError.*10 // n"):
             ssc.run_batch(inverse, [[5], [0, 0]])
-
-
-@pytest.mark.process
-def test_batches_overlap_and_come_in_order(local: LocalExecutor, tmp_path: Path) -> None:
-    later = tmp_path / "later"
-
-    def waits_for_the_next(n: int) -> int:
-        if n == 2:
-            later.touch()
-        eventually(lambda: n != 1 or later.exists())
-        return n
-
-    with context(local) as ssc:
-        run = ssc.run_batch(ssc.queue_stream().map(waits_for_the_next), [[1], [2], [3]])
-    assert run.batches == [[1], [2], [3]]
-
-
-def test_what_overlapping_batches_share_is_told_of_once(
-    cluster: Cluster, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def inverse(n: int) -> tuple[str, int]:
-        return "n", 10 // n
-
-    def printed(n: int) -> tuple[str, int]:
-        print(f"<{n}>")
-        return "n", n
-
-    def run(function: Any, batches: list[list[int]]) -> BatchRun:
-        pairs = ssc.queue_stream().map(function)
-        return ssc.run_batch(pairs.update_state_by_key(lambda new, n: len(new)), batches)
-
-    with context(cluster.executor(2)) as ssc:
-        assert run(inverse, [[*range(1, 200), 0]] * 9).bad == 9
-        run(printed, [[n] for n in range(9)])
-    assert re.findall("<(.)>", capsys.readouterr().out) == list("012345678")
-
-
-@pytest.mark.process
-def test_the_first_batch_that_fails_is_told_of(local: LocalExecutor, tmp_path: Path) -> None:
-    later = tmp_path / "later"
-
-    def fails(n: int) -> int:
-        if n == 2:
-            later.touch()
-            raise ValueError("the second")
-        eventually(later.exists)
-        raise ValueError("the first")
-
-    with context(local) as ssc:
-        with pytest.raises(JobFailed, match="the first"):
-            ssc.run_batch(ssc.queue_stream().map(fails), [[1], [2], [3]])
-        assert ssc.parallelize([1, 2]).sum() == 3
 
 
 def test_what_cannot_be_cut_or_run_is_an_error_that_says_so() -> None:
