@@ -234,8 +234,9 @@ class Scheduler:
         return True
 
     def _give_up(self, stage: str, failure: Failure, lost: str | None, printed: str = "") -> None:
+        stale = {stage, *(id for id, state in self._stages.items() if state.wrote(lost))}
         for name, job in list(self._jobs.items()):
-            if stage in job.stages:
+            if not stale.isdisjoint(job.stages):
                 self._commands.append(JobGivenUp(name, failure, lost, printed))
                 self._drop(name)
 

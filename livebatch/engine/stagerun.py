@@ -69,6 +69,11 @@ class StageRun:
         """Return the tasks that run for a split."""
         return [task for task, attempt in self.running.items() if attempt.index == index]
 
+    def wrote(self, block: str | None) -> bool:
+        """Return whether a task of this stage has written a block."""
+        written = (done.block.id for done in self.done.values() if done.block is not None)
+        return block is not None and block in written
+
     @property
     def complete(self) -> bool:
         return len(self.done) == len(self.stage.splits)

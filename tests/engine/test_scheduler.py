@@ -100,6 +100,18 @@ def test_a_failure_stops_the_tasks_that_only_its_job_needed() -> None:
     assert list(scheduler.jobs) == ["other"]
 
 
+def test_all_jobs_that_share_a_lost_block_are_given_up() -> None:
+    scheduler = Scheduler(2)
+    shared = kept(source([1], id="s"))
+    (task,) = launched(scheduler.handle(answer("a", shared)))
+    scheduler.handle(answer("b", shared))
+    scheduler.handle(answer("innocent", source([1])))
+    (reading,) = launched(scheduler.handle(done(task)))
+    given_up = only(scheduler.handle(Failed(reading.id, ERROR, task.id)), JobGivenUp)
+    assert [(end.job, end.lost) for end in given_up] == [("a", task.id), ("b", task.id)]
+    assert launched(scheduler.handle(answer("a", shared)))  # the block is written again
+
+
 def test_a_cancelled_job_is_not_reported() -> None:
     scheduler = Scheduler(1)
     (task,) = launched(scheduler.handle(answer("a", source([1], [2]))))
