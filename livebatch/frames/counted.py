@@ -81,8 +81,10 @@ def _changed(
     hashes, sums, keys = _hashes(state), [sum.copy() for sum in _sums(state)], _keys(state)
     if _repeats(hashes):
         return None
-    for part in gone:  # whose keys are there, since they have entered
+    for part in gone:  # whose keys are those that are there, since they have entered
         at = np.searchsorted(hashes, _hashes(part))
+        if not np.array_equal(hashes[at[at < len(hashes)]], _hashes(part)):
+            return None
         for sum, less in zip(sums, _sums(part), strict=True):
             sum[at] -= less
     rows = old = np.arange(len(state))  # where the key of each count is in ``keys``

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from livebatch.duck import quoted
 from livebatch.frames.run import THIS
 from livebatch.frames.syntax import Node, column, parse, walk, written
@@ -138,9 +140,11 @@ def leading_of(orders: list[Node], limit: Node | None) -> tuple[str, int] | None
     by, most = orders[0]["expression"], limit["limit"]
     if orders[0]["type"] != "DESCENDING" or by["class"] != "COLUMN_REF":
         return None
-    [name] = by["column_names"]
-    whole = most["type"] == CONSTANT and most["literal"]["kind"] == "INTEGER"
-    return (name, int(most["literal"]["text"])) if whole and name.startswith("s") else None
+    name, whole = by["column_names"][-1], most["type"] == CONSTANT
+    if len(by["column_names"]) > 1 or not re.fullmatch(r"s\d+", name) or not whole:
+        return None
+    literal = most["literal"]
+    return (name, int(literal["text"])) if literal["kind"] == "INTEGER" else None
 
 
 def finishing(

@@ -139,11 +139,19 @@ def planned(
     try:
         plan = kind(sql, columns, statics, inner).plan()
         plan = replace(plan, finished=_try_out(plan, source or columns, statics))
+        if plan.slide and not _is_same_in_arrow(plan, source or columns, statics):
+            plan = replace(plan, slide="", slid="", leading=None)
     except InRows as reason:
         return str(reason)
     except (duckdb.Error, QueryError) as error:  # such as: there is no form of the states to export
         return f"its states cannot be kept: {str(error).splitlines()[0]}"
     return plan
+
+
+def _is_same_in_arrow(plan: Plan, columns: Columns, statics: Shapes) -> bool:
+    """Return whether Arrow gives keys back as what they were: only then is their hash the same."""
+    types = columns_of(plan.partial, {**statics, THIS: columns})
+    return written_columns(arrow_schema(types)) == types
 
 
 class _Planner:

@@ -17,6 +17,7 @@ from livebatch.testing import ManualContext, collected
 COLUMNS = {"k": "VARCHAR", "n": "DOUBLE"}
 keys = st.tuples(st.sampled_from(["", "a", "ß", "b", None]), st.sampled_from([0.0, None, 1.5]))
 batches = st.lists(st.lists(keys, max_size=7), min_size=1, max_size=8)
+KINDS = {"UUID": "lpad(n::VARCHAR, 32, '0')", "TIMETZ": "'00:00:0' || n", "HUGEINT": "n"}
 MOST = "SELECT k, n, count(*) AS c FROM this GROUP BY ALL ORDER BY c DESC LIMIT 2"
 hashes = ["hash({})", "hash({}) % 2", "0::UBIGINT"]
 
@@ -54,3 +55,15 @@ def test_counts_whatever_the_hashes(monkeypatch: pytest.MonkeyPatch, hash_of: st
             assert all(counts[row["k"], row["n"]] == row["c"] for row in first)
 
     holds()
+
+
+@pytest.mark.parametrize(("kind", "text"), KINDS.items(), ids=KINDS)
+def test_keys_that_arrow_has_as_another_type_are_counted_once(kind: str, text: str) -> None:
+    batches = [[("a", 1.0), ("a", 2.0)], [("a", 1.0)], [("a", 2.0), ("a", 1.0)]]
+    with ManualContext("1s", executor=InlineExecutor(2)) as ssc:
+        frame = ssc.queue_stream(batches).to_frame(COLUMNS).select("n::INTEGER AS n").window(2)
+        found = collected(frame.group_by(f"({text})::{kind} AS key").agg(c="count(*)"))
+        ssc.start()
+        ssc.advance(3)
+        ssc.await_termination(timeout=0)
+    assert [sorted(row["c"] for row in batch) for batch in found] == [[1, 1], [1, 2], [1, 2]]

@@ -129,6 +129,16 @@ def test_order_and_limit_of_aggregates(play: Play) -> None:
     assert found[3] == [{"k": "b", "n": 6}, {"k": "a", "n": 4}]
 
 
+def test_counts_are_ordered_by_parts_of_what_there_is(play: Play) -> None:
+    sql = "SELECT k, count(*) AS c FROM this GROUP BY k ORDER BY this.k DESC LIMIT 1"
+    found = play(lambda f: f.window("4s").sql(sql), COLUMNS, [[("a", 1, 0.5), ("b", 1, 0.5)]])
+    assert found == [[{"k": "b", "c": 1}]]
+    sql = "SELECT s, count(*) AS c FROM this GROUP BY s ORDER BY s.x DESC LIMIT 1"
+    pairs = [[({"x": 1},), ({"x": 2},), ({"x": 1},)]]
+    found = play(lambda f: f.window("4s").sql(sql), {"s": "STRUCT(x INTEGER)"}, pairs)
+    assert found == [[{"s": {"x": 2}, "c": 1}]]
+
+
 @pytest.mark.parametrize("window", ["1s", "4s"])
 def test_a_limit_of_percents_is_one_of_all_rows(play: Play, window: str) -> None:
     sql = "SELECT n, count(*) AS c FROM this GROUP BY n ORDER BY c DESC, n LIMIT 50%"
