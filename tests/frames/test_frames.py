@@ -139,6 +139,14 @@ def test_counts_are_ordered_by_parts_of_what_there_is(play: Play) -> None:
     assert found == [[{"s": {"x": 2}, "c": 1}]]
 
 
+def test_enums_have_their_order_in_windows(play: Play) -> None:
+    kind = "ENUM('z', 'm', 'a')"
+    sql = f"SELECT min(k::{kind})::VARCHAR AS least, max(k::{kind})::VARCHAR AS most FROM this"
+    batches = [[(k, 1, 0.5)] for k in ("a", "z", "m")]
+    found = play(lambda f: f.window("3s").sql(sql), COLUMNS, batches)
+    assert found[2] == [{"least": "z", "most": "a"}]
+
+
 @pytest.mark.parametrize("window", ["1s", "4s"])
 def test_a_limit_of_percents_is_one_of_all_rows(play: Play, window: str) -> None:
     sql = "SELECT n, count(*) AS c FROM this GROUP BY n ORDER BY c DESC, n LIMIT 50%"
