@@ -77,7 +77,7 @@ def _sorted(counts: pa.Table) -> pa.Table:
 def _changed(
     state: pa.Table, entered: tuple[pa.Table, ...], gone: tuple[pa.Table, ...]
 ) -> pa.Table | None:
-    """Return what becomes of counts, or None if two keys have one hash."""
+    """Return what becomes of counts, or None if two keys have one hash, or one is missed."""
     hashes, sums, keys = _hashes(state), [sum.copy() for sum in _sums(state)], _keys(state)
     if _repeats(hashes):
         return None

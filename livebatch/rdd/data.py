@@ -28,6 +28,8 @@ class Flow(Tables):
     Example:
         >>> schema = pa.schema({"n": pa.int64()})
         >>> flow = Flow(schema, lambda: (pa.table({"n": [n]}) for n in range(3)))
+        >>> len(flow)
+        3
         >>> with flow:
         ...     pa.RecordBatchReader.from_stream(flow).read_all().column("n").to_pylist()
         [0, 1, 2]

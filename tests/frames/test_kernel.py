@@ -62,6 +62,19 @@ def test_large_results_are_not_copied_once_more(monkeypatch: pytest.MonkeyPatch)
         assert bool(some._prepared) == (count < 3)
 
 
+def test_queries_over_small_tables_are_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "SMALL", 3)
+    some, sql = Kernel(), "SELECT sum(n * m) AS x FROM this JOIN that USING (k)"
+    for count in (5, 2, 1, 5):
+        this = pa.table({"k": range(count), "n": [1] * count})
+        that = pa.table({"k": [0, 4], "m": [10, 7]})
+        found = some.run(sql, {"this": this, "that": that})
+        assert found.column("x").to_pylist() == [17 if count == 5 else 10]
+        if count == 2:
+            [plan] = some._prepared.values()
+    assert list(some._prepared.values()) == [plan]
+
+
 def test_a_plan_calls_the_function_that_has_the_name_now() -> None:
     some, found, one = Kernel(), list[Any](), {"this": pa.table({"n": [1]})}
     for key, function in (("twice", lambda n: n * 2), ("thrice", lambda n: n * 3)):
