@@ -67,7 +67,7 @@ class Presence {
   }
 
   idle() {
-    if (this.quiet && this.sees && !this.view.detached) this.tell({ idle: true });
+    if (this.quiet && this.sees) this.tell({ idle: true });
     this.quiet = true;
   }
 
